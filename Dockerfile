@@ -3,8 +3,9 @@
 #     docker build -t diffeditor .
 #     docker run --gpus all -p 127.0.0.1:7860:7860 -v diffeditor-models:/home/editor/.cache diffeditor
 #
-# The tests do not build this image. torch's default Linux wheel is the CUDA build and brings its
-# own CUDA libraries, in the versions that constraints.txt pins; the base image gives the rest.
+# No check of the project builds this image, so treat it as a starting point. torch's default Linux
+# wheel is the CUDA build and brings its own CUDA libraries, in the versions that constraints.txt
+# pins; the base image gives the CUDA runtime.
 
 FROM nvidia/cuda:13.0.1-base-ubuntu24.04
 
@@ -12,7 +13,7 @@ RUN apt-get update \
     && apt-get install --yes --no-install-recommends python3 python3-venv \
     && rm -rf /var/lib/apt/lists/* \
     && useradd --create-home editor \
-    && install --directory --owner=editor /opt/diffeditor
+    && install --directory --owner=editor /opt/diffeditor /home/editor/.cache
 
 USER editor
 WORKDIR /opt/diffeditor
