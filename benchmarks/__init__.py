@@ -1,0 +1,1 @@
+"""Programs that print a table: parity, speed, memory. None of them is a test."""

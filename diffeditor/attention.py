@@ -1,0 +1,173 @@
+"""Attention of the UNet under our control, attached for the length of a `with` block.
+
+Self-attention of the up blocks writes its K and V to the memory bank during inversion and reads
+them by a KVRule during sampling; cross-attention adds the image prompt's decoupled branch.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from math import isqrt
+
+import torch
+import torch.nn.functional as F
+from diffusers import UNet2DConditionModel
+from torch import Tensor
+
+from diffeditor.geometry import Size
+from diffeditor.image_prompt import DecoupledProjections
+from diffeditor.memory import MemoryBank
+from diffeditor.plan import KVRule
+
+
+class BankReader:
+    """The keys and values that a rule takes from a bank, ready for attention."""
+
+    def __init__(self, bank: MemoryBank, rule: KVRule) -> None:
+        self._bank = bank
+        self._rule = rule
+        self._cells: dict[int, list[Tensor | None]] = {}
+
+    def mixed(self, step: int, layer: str, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
+        """K and V (B, tokens, C) for a layer whose own ones are `key` and `value`."""
+        banked = self._bank.read(step)[layer]
+        cells = self._tokens(banked[0].shape[1])
+        return self._join(key, banked[0], cells), self._join(value, banked[1], cells)
+
+    def _join(self, own: Tensor, banked: Tensor, cells: list[Tensor | None]) -> Tensor:
+        pictures = (
+            banked[n : n + 1] if index is None else banked[n : n + 1, index]
+            for n, index in enumerate(cells)
+        )
+        parts = [p.to(own.dtype).expand(len(own), -1, -1) for p in pictures]
+        return torch.cat([own, *parts] if self._rule.keep_own else parts, dim=1)
+
+    def _tokens(self, count: int) -> list[Tensor | None]:
+        """Token indices inside each picture's mask on the grid of a layer with `count` tokens."""
+        if count not in self._cells:
+            self._cells[count] = [_inside(mask, count) for mask in self._rule.masks]
+        return self._cells[count]
+
+
+def _inside(mask: Tensor | None, count: int) -> Tensor | None:
+    if mask is None:
+        return None
+    grid = layer_grid(Size(*mask.shape[-2:]), count)
+    resized = F.interpolate(mask, (grid.height, grid.width), mode="nearest")
+    return resized.flatten().nonzero().flatten()
+
+
+def layer_grid(feature: Size, tokens: int) -> Size:
+    """The (height, width) of a layer with that many tokens, for a picture with this feature grid."""
+    stride = isqrt(feature.area // tokens)
+    return feature.divided(stride)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AttentionPass:
+    """What attention does beside its own work in one UNet call.
+
+    write: bank and step that the up blocks' K and V go to.
+    read:  reader and step that they come from.
+    image_tokens: (B, n, D) of the image prompt, with its scale gamma.
+    """
+
+    write: tuple[MemoryBank, int] | None = None
+    read: tuple[BankReader, int] | None = None
+    image_tokens: Tensor | None = None
+    image_scale: float = 0.0
+
+
+PLAIN = AttentionPass()
+
+
+@dataclass
+class AttentionControl:
+    """The handle that `attached` yields: `current` governs the next UNet calls."""
+
+    current: AttentionPass = field(default=PLAIN)
+
+
+@contextmanager
+def attached(
+    unet: UNet2DConditionModel, projections: DecoupledProjections | None = None
+) -> Iterator[AttentionControl]:
+    """Put our attention processors into a UNet, and its own ones back at the end, come what may.
+
+    Args:
+        unet: any UNet of the SD 1.x / 2.x kind.
+        projections: K_ip and V_ip of an image prompt; None leaves cross-attention as it is.
+    """
+    before = dict(unet.attn_processors)
+    control = AttentionControl()
+    ours = {}
+    for position, (name, own) in enumerate(before.items()):
+        layer = name.removesuffix(".processor")
+        if layer.endswith("attn1") and layer.startswith("up_blocks"):
+            ours[name] = _BankAttention(layer, control)
+        elif layer.endswith("attn2") and projections is not None:
+            ours[name] = _DecoupledAttention(projections[str(position)], control)
+        else:
+            ours[name] = own
+    unet.set_attn_processor(ours)
+    try:
+        yield control
+    finally:
+        unet.set_attn_processor(before)
+
+
+class _BankAttention:
+    """Self-attention that writes its K and V to a bank, or reads them by a rule."""
+
+    def __init__(self, layer: str, control: AttentionControl) -> None:
+        self._layer = layer
+        self._control = control
+
+    def __call__(self, attn, hidden_states: Tensor, *_, **__) -> Tensor:  # noqa: ANN001, ANN002, ANN003
+        now = self._control.current
+        key, value = attn.to_k(hidden_states), attn.to_v(hidden_states)
+        if now.write is not None:
+            bank, step = now.write
+            bank.write(step, self._layer, key, value)
+        if now.read is not None:
+            reader, step = now.read
+            key, value = reader.mixed(step, self._layer, key, value)
+        return _project_out(attn, _attend(attn, attn.to_q(hidden_states), key, value))
+
+
+class _DecoupledAttention:
+    """Cross-attention with the image prompt's own keys and values beside the text's."""
+
+    def __init__(self, projections, control: AttentionControl) -> None:  # noqa: ANN001
+        self._projections = projections
+        self._control = control
+
+    def __call__(
+        self,
+        attn,  # noqa: ANN001
+        hidden_states: Tensor,
+        encoder_hidden_states: Tensor | None = None,
+        *_,  # noqa: ANN002
+        **__,  # noqa: ANN003
+    ) -> Tensor:
+        now = self._control.current
+        text = encoder_hidden_states if encoder_hidden_states is not None else hidden_states
+        query = attn.to_q(hidden_states)
+        mixed = _attend(attn, query, attn.to_k(text), attn.to_v(text))
+        if now.image_tokens is not None and now.image_scale:
+            tokens = now.image_tokens.to(query.dtype)
+            key, value = self._projections["to_k_ip"](tokens), self._projections["to_v_ip"](tokens)
+            mixed = mixed + now.image_scale * _attend(attn, query, key, value)
+        return _project_out(attn, mixed)
+
+
+def _attend(attn, query: Tensor, key: Tensor, value: Tensor) -> Tensor:  # noqa: ANN001
+    """softmax(q k^T / sqrt(d)) v with the layer's heads: (B, tokens, C)."""
+    q, k, v = (x.unflatten(-1, (attn.heads, -1)).transpose(1, 2) for x in (query, key, value))
+    return F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
+
+
+def _project_out(attn, mixed: Tensor) -> Tensor:  # noqa: ANN001
+    for layer in attn.to_out:
+        mixed = layer(mixed)
+    return mixed

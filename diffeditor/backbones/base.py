@@ -1,0 +1,94 @@
+"""What the engine needs of a latent diffusion model, and the denoiser it runs during one edit."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+import torch
+from diffusers import UNet2DConditionModel
+from PIL import Image
+from torch import Tensor
+
+from diffeditor.attention import PLAIN, AttentionControl, AttentionPass
+from diffeditor.features import decoder_features, on_feature_grid
+from diffeditor.geometry import Size
+from diffeditor.schedule import Schedule
+
+
+class Denoiser:
+    """One UNet with our attention attached: predicted noise and decoder features."""
+
+    def __init__(
+        self,
+        unet: UNet2DConditionModel,
+        schedule: Schedule,
+        blocks: Sequence[int],
+        control: AttentionControl,
+    ) -> None:
+        self._unet = unet
+        self._schedule = schedule
+        self._blocks = blocks
+        self._control = control
+
+    def eps(self, z: Tensor, t: int, text: Tensor, now: AttentionPass = PLAIN) -> Tensor:
+        """Noise (B, C, h, w) float32 predicted for latents at timestep t under text (B, n, D)."""
+        self._control.current = now
+        try:
+            output = self._call(z, t, text)
+        finally:
+            self._control.current = PLAIN
+        return self._schedule.epsilon(output.float(), z, t)
+
+    def features(self, z: Tensor, t: int, text: Tensor) -> list[Tensor]:
+        """Decoder features (B, channels, 2h, 2w) float32 of the plain UNet; gradients flow to z."""
+        grid = Size(2 * z.shape[-2], 2 * z.shape[-1])
+        maps = decoder_features(self._unet, self._blocks, lambda: self._call(z, t, text))
+        return on_feature_grid(maps, grid)
+
+    def _call(self, z: Tensor, t: int, text: Tensor) -> Tensor:
+        dtype = self._unet.dtype
+        return self._unet(z.to(dtype), t, text.to(dtype), return_dict=False)[0]
+
+
+class Backbone(Protocol):
+    """A latent diffusion model of the Stable Diffusion 1.x / 2.x kind.
+
+    native_size:   pixels, the side of the square it is best at
+    multiple:      pixels, what both sides of a working picture are multiples of
+    latent_factor: pixels per latent cell
+    strengths:     task name -> strengths that this model needs beside the task's own
+    """
+
+    name: str
+    schedule: Schedule
+    native_size: int
+    multiple: int
+    latent_factor: int
+    strengths: Mapping[str, Mapping[str, float]]
+
+    @property
+    def device(self) -> torch.device: ...
+
+    def encode(self, pictures: Tensor) -> Tensor:
+        """Pictures (B, 3, H, W) in [-1, 1] -> scaled latent means (B, C, h, w) float32."""
+        ...
+
+    def decode(self, z: Tensor) -> Tensor:
+        """Latents (B, C, h, w) -> pictures (B, 3, H, W) in [-1, 1] float32."""
+        ...
+
+    def embed_text(self, prompts: Sequence[str]) -> Tensor:
+        """Prompts -> (B, n, D)."""
+        ...
+
+    def dropped_words(self, prompt: str) -> str:
+        """The end of a prompt that does not fit the text encoder; empty if all of it does."""
+        ...
+
+    def embed_images(self, pictures: Sequence[Image.Image]) -> tuple[Tensor, Tensor] | None:
+        """Image tokens of the pictures and of nothing, (B, n, D) each; None without an encoder."""
+        ...
+
+    def denoiser(self) -> AbstractContextManager[Denoiser]:
+        """The UNet under our control for the length of a `with` block."""
+        ...

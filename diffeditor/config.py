@@ -1,0 +1,196 @@
+"""Presets: every constant of a run that is not a task's own, with its source.
+
+[P] DiffEditor, arXiv 2402.02583; [D] DragonDiffusion, arXiv 2307.02421; [R] behaviour of the
+published release at its 50 steps, here as fractions of the run; [ours] our decision.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from fractions import Fraction
+from math import isfinite
+from typing import Any, Literal
+
+from diffeditor.errors import InvalidSetting
+from diffeditor.schedule import MAX_STEPS, MIN_STEPS
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepWindow:
+    """The steps i of N with start <= i/N < stop (or strictly / up to and including), every k-th.
+
+    start, stop are fractions of the run in [0, 1], so that a window means the same for any N.
+    """
+
+    start: float = 0.0
+    stop: float = 1.0
+    after_start: bool = False  # True leaves out i/N == start
+    through_stop: bool = False  # True takes in i/N == stop
+    every: int = 1  # only steps whose index i is a multiple of this
+
+    def __post_init__(self) -> None:
+        if not (0 <= self.start <= 1 and 0 <= self.stop <= 1) or self.every < 1:
+            raise InvalidSetting("A step window needs fractions from 0 to 1 and every >= 1.")
+
+    def __contains__(self, step: tuple[int, int]) -> bool:
+        i, total = step
+        at = Fraction(i, total)
+        start, stop = (Fraction(x).limit_denominator(10_000) for x in (self.start, self.stop))
+        begun = at > start if self.after_start else at >= start
+        going = at <= stop if self.through_stop else at < stop
+        return begun and going and i % self.every == 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Strengths:
+    """The numbers that belong to a task and a model together (a row of the release's table).
+
+    guidance_scale: of classifier-free guidance. energy_scale: E / 1000, weight of the editing
+    gradient. eta_in, eta_out: stochastic strength inside and outside the SDE region.
+    image_prompt_scale: gamma of the decoupled attention. w_*: weights of the energy's terms.
+    """
+
+    guidance_scale: float
+    energy_scale: float
+    eta_in: float
+    image_prompt_scale: float
+    w_edit: float
+    w_content: float = 0.0
+    w_contrast: float = 0.0
+    w_inpaint: float = 0.0
+    eta_out: float = 0.0
+
+    def updated(self, values: Mapping[str, float | None]) -> "Strengths":
+        """These strengths with every value that is given and not None."""
+        return replace(self, **{k: v for k, v in values.items() if v is not None})
+
+
+STRENGTHS = tuple(f.name for f in fields(Strengths))
+MAX_STRENGTH = 1000.0
+
+NOWHERE = StepWindow(stop=0.0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preset:
+    """One way of running the method. Frozen; `dataclasses.replace` makes variants.
+
+    The optional strengths at the end override those of the task and the model; None keeps them.
+    """
+
+    description: str
+    steps: int = 50  # [P]
+    resolution: int | None = None  # side of the square the working area is close to; None: native
+    guide: tuple[StepWindow, ...] = (  # [R] every step, then every second one
+        StepWindow(stop=0.2),
+        StepWindow(start=0.2, stop=0.6, every=2),
+    )
+    regional_guidance: bool = True  # [P eq. 8] gradients split by region
+    sde: StepWindow = StepWindow(start=0.2, stop=0.4, after_start=True)  # [R] steps 11..19
+    travel: StepWindow = StepWindow(start=0.4, stop=0.6, after_start=True, every=2)  # [R] 22..28
+    travel_rounds: int = 3  # [P] U
+    travel_by: Literal["inversion", "noise"] = "inversion"  # [P] accurate; noise for the ablation
+    image_prompt: StepWindow = StepWindow(start=0.2, stop=0.4)  # [R] steps 10..19 of sampling
+    image_prompt_inversion: bool = True  # [P fig. 10]; [R] leaves it off
+    bank_from: float = 0.1  # [R] move, drag, face: steps 5..49 read the bank
+    bank_until: float = 0.7  # [R] paste, appearance: steps 0..35 read it
+
+    guidance_scale: float | None = field(default=None, metadata={"range": (1.0, 20.0)})
+    energy_scale: float | None = field(default=None, metadata={"range": (0.0, 100.0)})
+    eta_in: float | None = field(default=None, metadata={"range": (0.0, 1.0)})
+    eta_out: float | None = field(default=None, metadata={"range": (0.0, 1.0)})
+    image_prompt_scale: float | None = field(default=None, metadata={"range": (0.0, 1.0)})
+    w_edit: float | None = field(default=None, metadata={"range": (0.0, 100.0)})
+    w_content: float | None = field(default=None, metadata={"range": (0.0, 100.0)})
+    w_contrast: float | None = field(default=None, metadata={"range": (0.0, 100.0)})
+    w_inpaint: float | None = field(default=None, metadata={"range": (0.0, 100.0)})
+
+    def __post_init__(self) -> None:
+        if isinstance(self.steps, bool) or not isinstance(self.steps, int):
+            raise InvalidSetting(f"steps must be a whole number, not {self.steps!r}.")
+        if not MIN_STEPS <= self.steps <= MAX_STEPS:
+            raise InvalidSetting(
+                f"steps must be from {MIN_STEPS} to {MAX_STEPS}, not {self.steps}."
+            )
+        if self.resolution is not None and not 64 <= self.resolution <= 4096:
+            raise InvalidSetting(
+                f"resolution must be from 64 to 4096 pixels, not {self.resolution}."
+            )
+        if not 1 <= self.travel_rounds <= 20:
+            raise InvalidSetting(f"travel_rounds must be from 1 to 20, not {self.travel_rounds}.")
+        for item in fields(self):
+            if "range" in item.metadata:
+                _check_range(item.name, getattr(self, item.name), item.metadata["range"])
+
+    def strengths(self, task: Strengths, model: Mapping[str, float]) -> Strengths:
+        """The strengths in force: the task's own, then the model's, then this preset's."""
+        return task.updated(model).updated({name: getattr(self, name) for name in STRENGTHS})
+
+    def guides(self, i: int) -> bool:
+        return any((i, self.steps) in window for window in self.guide)
+
+    def rounds(self, i: int) -> int:
+        return self.travel_rounds if (i, self.steps) in self.travel else 1
+
+
+def _check_range(name: str, value: Any, limits: tuple[float, float]) -> None:
+    if value is None:
+        return
+    low, high = limits
+    number = isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
+    if not number or not low <= value <= high:
+        raise InvalidSetting(f"{name} must be a number from {low:g} to {high:g}, not {value!r}.")
+
+
+DIFFEDITOR = Preset(description="The paper's method, the default [P]")
+
+PRESETS: dict[str, Preset] = {
+    "diffeditor": DIFFEDITOR,
+    "dragondiffusion": replace(
+        DIFFEDITOR,
+        description="The baseline: no image prompt, regional SDE, time travel or regional split [D]",
+        guide=(StepWindow(stop=0.6),),
+        regional_guidance=False,
+        sde=NOWHERE,
+        travel=NOWHERE,
+        image_prompt=NOWHERE,
+        image_prompt_inversion=False,
+    ),
+    "release": replace(
+        DIFFEDITOR,
+        description="The published code's constants: no image prompt in the inversion [R]",
+        image_prompt_inversion=False,
+    ),
+    "no-image-prompt": replace(
+        DIFFEDITOR,
+        description="Ablation: text only",
+        image_prompt=NOWHERE,
+        image_prompt_inversion=False,
+    ),
+    "no-regional-sde": replace(
+        DIFFEDITOR, description="Ablation: deterministic sampling", sde=NOWHERE
+    ),
+    "no-regional-guidance": replace(
+        DIFFEDITOR,
+        description="Ablation: one gradient for both energies, everywhere",
+        regional_guidance=False,
+    ),
+    "no-time-travel": replace(DIFFEDITOR, description="Ablation: one round a step", travel=NOWHERE),
+    "random-time-travel": replace(
+        DIFFEDITOR,
+        description="Ablation: time travel by fresh noise instead of inversion",
+        travel_by="noise",
+    ),
+}
+
+
+def find_preset(preset: str | Preset) -> Preset:
+    """The preset of this name, or the preset itself.
+
+    Raises:
+        InvalidSetting: no preset has this name.
+    """
+    if isinstance(preset, Preset):
+        return preset
+    if preset not in PRESETS:
+        raise InvalidSetting(f"There is no preset {preset!r}; choose one of {', '.join(PRESETS)}.")
+    return PRESETS[preset]

@@ -1,0 +1,45 @@
+"""Decoder features of the plain UNet, with early exit: same weights, nothing run past the last one."""
+
+from collections.abc import Callable, Sequence
+
+import torch.nn.functional as F
+from diffusers import UNet2DConditionModel
+from torch import Tensor
+
+from diffeditor.geometry import Size
+
+
+class _Reached(Exception):  # noqa: N818 - a signal, not an error
+    """The last wanted block has returned."""
+
+
+def decoder_features(
+    unet: UNet2DConditionModel, blocks: Sequence[int], call: Callable[[], object]
+) -> list[Tensor]:
+    """Outputs of the up blocks in `blocks` (ascending) while `call` runs the UNet.
+
+    The forward pass is left as soon as the last of them has returned; the graph up to there is
+    whole, so gradients flow. No hook stays behind.
+    """
+    maps: list[Tensor] = []
+
+    def keep(_module: object, _inputs: object, output: Tensor) -> None:
+        maps.append(output)
+        if len(maps) == len(blocks):
+            raise _Reached
+
+    hooks = [unet.up_blocks[k].register_forward_hook(keep) for k in blocks]
+    try:
+        call()
+    except _Reached:
+        pass
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return maps
+
+
+def on_feature_grid(maps: Sequence[Tensor], grid: Size) -> list[Tensor]:
+    """Maps of any resolution on the feature grid, by nearest cell, in float32."""
+    size = (grid.height, grid.width)
+    return [F.interpolate(m.float(), size, mode="nearest") for m in maps]

@@ -1,0 +1,88 @@
+"""The editing gradient: energies of decoder features, differentiated by the latents.
+
+    G = k * 1000 * energy_scale * (m * dE_edit/dz + (1 - m) * dE_con/dz)   [DiffEditor eq. 8]
+    G = k * 1000 * energy_scale * d(E_edit + E_con)/dz                     without regional guidance
+
+The features are those of the plain UNet under the source's prompt [DragonDiffusion sec. 3.2].
+"""
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from diffeditor.backbones.base import Denoiser
+from diffeditor.inversion import Trajectory
+from diffeditor.plan import EditPlan
+from diffeditor.schedule import Level
+
+ENERGY_UNIT = 1000.0
+"""energy_scale is given in thousands [R]."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gradients:
+    """One evaluation: energies (scalars) and their gradients (1, C, h, w), before scaling."""
+
+    edit: Tensor
+    content: Tensor | None
+    grad_edit: Tensor
+    grad_content: Tensor | None
+
+
+@dataclass(kw_only=True)
+class Guidance:
+    """The guidance of one edit; calling it gives G at a step.
+
+    `gen_features` are those of the latest call, for measuring what the edit has reached.
+    """
+
+    denoiser: Denoiser
+    plan: EditPlan
+    trajectory: Trajectory
+    text: Tensor  # (1, n, D) of the source's prompt
+    energy_scale: float
+    regional: bool
+    gen_features: list[Tensor] = field(default_factory=list)
+    last_step: int = -1
+
+    def __call__(self, z: Tensor, step: int, level: Level) -> Tensor:
+        """G (1, C, h, w) for latents z (1, C, h, w) at a step."""
+        return self.combined(self.gradients(z, step, level))
+
+    def gradients(self, z: Tensor, step: int, level: Level) -> Gradients:
+        """Energies and gradients at z; one forward pass, one backward pass for each energy."""
+        ref = self.reference(step, level)
+        with torch.enable_grad():
+            z = z.detach().requires_grad_()
+            gen = self.denoiser.features(z, level.t, self.text)
+            energies = self.plan.energies(gen, ref)
+            content = energies.content
+            keep = content is not None
+            (grad_edit,) = torch.autograd.grad(energies.edit, z, retain_graph=keep)
+            grad_content = torch.autograd.grad(content, z)[0] if content is not None else None
+        self.gen_features, self.last_step = [m.detach() for m in gen], step
+        return Gradients(
+            edit=energies.edit.detach(),
+            content=None if content is None else content.detach(),
+            grad_edit=grad_edit,
+            grad_content=grad_content,
+        )
+
+    def combined(self, gradients: Gradients) -> Tensor:
+        """G from the two gradients, by region or not."""
+        scale = self.plan.coefficient * ENERGY_UNIT * self.energy_scale
+        edit, content = gradients.grad_edit, gradients.grad_content
+        if not self.regional:
+            return scale * (edit if content is None else edit + content)
+        m = self.plan.m_edit
+        return scale * (m * edit if content is None else m * edit + (1 - m) * content)
+
+    @torch.no_grad()
+    def reference(self, step: int, level: Level) -> list[Tensor]:
+        """Features of the inverted pictures at a step, computed once for a trajectory."""
+        known = self.trajectory.features
+        if step not in known:
+            z = self.trajectory.at(step)
+            known[step] = self.denoiser.features(z, level.t, self.text.expand(len(z), -1, -1))
+        return known[step]

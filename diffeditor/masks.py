@@ -1,0 +1,130 @@
+"""Masks and latents on a grid, moved by the one affine map of the object. Nothing wraps round.
+
+A mask is float {0, 1}, (1, 1, height, width). Cells are addressed by their upper left corner, as
+nearest-neighbour resizing does: cell q of the target shows cell floor(map^-1(q)) of the source.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from diffeditor.geometry import ObjectMap, Point, Size
+from diffeditor.images import resize_mask
+
+_EDGE = 1e-6  # keeps floor(n - rounding error) at n
+
+
+def grid_mask(mask: np.ndarray, grid: Size, device: torch.device) -> Tensor:
+    """A bool mask (H, W) in pixels on a grid: a cell is inside where more than half of it is."""
+    cells = torch.from_numpy(resize_mask(mask, grid).astype(np.float32))
+    return cells[None, None].to(device)
+
+
+@dataclass(frozen=True)
+class CellMap:
+    """For every target cell: the index of its source cell, and whether that lies in the frame.
+
+    source: (height * width,) int64, clamped to the grid; inside: (1, 1, height, width) float.
+    """
+
+    source: Tensor
+    inside: Tensor
+
+    @classmethod
+    def of(cls, object_map: ObjectMap, grid: Size, device: torch.device) -> "CellMap":
+        rows = _sources(grid.height, object_map.centre.y, object_map.shift.dy, object_map.scale)
+        columns = _sources(grid.width, object_map.centre.x, object_map.shift.dx, object_map.scale)
+        inside_rows = (rows >= 0) & (rows < grid.height)
+        inside_columns = (columns >= 0) & (columns < grid.width)
+        rows, columns = rows.clamp(0, grid.height - 1), columns.clamp(0, grid.width - 1)
+        source = (rows[:, None] * grid.width + columns).flatten()
+        inside = (inside_rows[:, None] & inside_columns).float()[None, None]
+        return cls(source.to(device), inside.to(device))
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """x (B, C, height, width) moved; what comes from outside the frame is zero."""
+        return x.flatten(2)[:, :, self.source].view_as(x) * self.inside.to(x.dtype)
+
+
+def _sources(length: int, centre: float, shift: float, scale: float) -> Tensor:
+    targets = torch.arange(length, dtype=torch.float64)
+    return torch.floor(centre + (targets - centre - shift) / scale + _EDGE).long()
+
+
+def box_centre(mask: np.ndarray) -> Point:
+    """Centre of the bounding box of a non-empty bool mask (H, W), in its pixels."""
+    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    return Point((columns[0] + columns[-1] + 1) / 2, (rows[0] + rows[-1] + 1) / 2)
+
+
+def moved_mask(mask: np.ndarray, object_map: ObjectMap) -> np.ndarray:
+    """A bool mask (H, W) in pixels after the object's map (in the same pixels), cropped to the frame."""
+    grid = Size(*mask.shape)
+    cells = CellMap.of(object_map, grid, torch.device("cpu"))
+    tensor = torch.from_numpy(mask.astype(np.float32))[None, None]
+    return cells(tensor)[0, 0].numpy() > 0.5
+
+
+_OFFSETS = tuple((dr, dc) for dr in (-1, 0, 1) for dc in (-1, 0, 1))
+
+
+@dataclass(frozen=True)
+class Patches:
+    """3 x 3 cells round the start and the end of P point pairs, cell by cell.
+
+    start, end: (P, 9) int64 cell indices, clamped; valid: (P, 9) float, 1 where both cells of a
+    pair of cells lie in the frame; left: (P, 9) float, 1 where a start cell is not an end cell.
+    """
+
+    start: Tensor
+    end: Tensor
+    valid: Tensor
+    left: Tensor
+
+    @classmethod
+    def of(
+        cls, starts: list[Point], ends: list[Point], grid: Size, device: torch.device
+    ) -> "Patches":
+        """Patches for points given in cells of the grid."""
+        start, inside_start = _patch_cells(starts, grid)
+        end, inside_end = _patch_cells(ends, grid)
+        overlap = (start[:, :, None] == end[:, None, :]) & inside_end[:, None, :]
+        left = inside_start & ~overlap.any(2)
+        valid = inside_start & inside_end
+        return cls(
+            start.to(device), end.to(device), valid.float().to(device), left.float().to(device)
+        )
+
+    @classmethod
+    def between(
+        cls,
+        pairs: Sequence[tuple[Point, Point]],
+        source: Size,
+        grid: Size,
+        device: torch.device,
+    ) -> "Patches":
+        """Patches on a grid for pairs (start, end) given in a picture's pixels."""
+        starts, ends = (
+            [p.rescaled(source, grid) for p in side] for side in zip(*pairs, strict=True)
+        )
+        return cls.of(starts, ends, grid, device)
+
+    def copied(self, x: Tensor) -> Tensor:
+        """x (B, C, h, w) with the start cells' values written to the end cells, in order of pairs."""
+        flat = x.flatten(2)
+        result = flat.clone()
+        for start, end, valid in zip(self.start, self.end, self.valid > 0, strict=True):
+            result[:, :, end[valid]] = flat[:, :, start[valid]]
+        return result.view_as(x)
+
+
+def _patch_cells(points: list[Point], grid: Size) -> tuple[Tensor, Tensor]:
+    centres = torch.tensor([point.cell(grid) for point in points])
+    cells = centres[:, None, :] + torch.tensor(_OFFSETS)
+    limit = torch.tensor([grid.height, grid.width])
+    inside = ((cells >= 0) & (cells < limit)).all(-1)
+    cells = torch.minimum(cells.clamp_min(0), limit - 1)
+    return cells[..., 0] * grid.width + cells[..., 1], inside

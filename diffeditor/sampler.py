@@ -1,0 +1,127 @@
+"""The one loop: guided regional-SDE sampling with time travel [DiffEditor algorithm 1].
+
+    i, level     step of N and its (t, p);  i = 0 is the noisiest
+    z, z_p       latents at level t and at the cleaner level p
+    eps          noise by classifier-free guidance, with the bank's K/V and the image prompt
+    G            editing gradient in the guided steps
+    rounds       time travel: z_t is restored from z_p and the step taken again
+
+Every window and number comes from the preset, every mask from the plan.
+"""
+
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from diffeditor.attention import AttentionPass, BankReader
+from diffeditor.backbones.base import Denoiser
+from diffeditor.config import Preset, Strengths
+from diffeditor.guidance import Guidance
+from diffeditor.inversion import ImageCondition, Trajectory
+from diffeditor.plan import EditPlan
+from diffeditor.schedule import (
+    Level,
+    RegionalNoise,
+    ddim_invert_step,
+    regional_ddim_step,
+    renoise_step,
+)
+
+NoiseSource = Callable[[int], Tensor]
+"""step -> a draw (1, C, h, w) from N(0, I)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Conditions:
+    """What the sampler conditions on: text (2, n, D) = [nothing; prompt], and the image prompt.
+
+    image: tokens (2, m, D) in the same order, of all pictures side by side; None without one.
+    """
+
+    text: Tensor
+    image: ImageCondition | None = None
+
+    @property
+    def prompt(self) -> Tensor:
+        """(1, n, D): the prompt alone."""
+        return self.text[1:]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sampled:
+    """State after a step: latents z (1, C, h, w) and, in a guided step, |G| / |eps| (a scalar)."""
+
+    step: int
+    z: Tensor
+    guidance_ratio: Tensor | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sampler:
+    """One edit, ready to be sampled."""
+
+    denoiser: Denoiser
+    plan: EditPlan
+    trajectory: Trajectory
+    levels: Sequence[Level]
+    conditions: Conditions
+    preset: Preset
+    strengths: Strengths
+    guidance: Guidance
+    noise: NoiseSource
+
+    @torch.no_grad()
+    def run(self) -> Generator[Sampled, None, Tensor]:
+        """Sample from the plan's start; yields every step and returns z_0 (1, C, h, w)."""
+        z = self.plan.start(self.trajectory.z_T)
+        attention = self.attention()
+        for i, level in enumerate(self.levels):
+            sde = self.regional_noise(i)
+            rounds = self.preset.rounds(i)
+            for r in range(rounds):
+                eps = self.eps(z, level, attention(i))
+                G = self.guidance(z, i, level) if self.preset.guides(i) else None  # noqa: N806
+                z_p = regional_ddim_step(z, eps, level, guidance=G, sde=sde)
+                if r + 1 < rounds:  # [R] also travels back after the last round, in vain
+                    z = self.travelled_back(z_p, i, level)
+            z = z_p
+            yield Sampled(step=i, z=z, guidance_ratio=None if G is None else G.norm() / eps.norm())
+        return z
+
+    def eps(self, z: Tensor, level: Level, now: AttentionPass) -> Tensor:
+        """Noise by classifier-free guidance, both halves in one batch."""
+        both = self.denoiser.eps(torch.cat([z, z]), level.t, self.conditions.text, now)
+        without, with_text = both.chunk(2)
+        return without + self.strengths.guidance_scale * (with_text - without)
+
+    def attention(self) -> Callable[[int], AttentionPass]:
+        """The attention of each step: the bank in its window, the image prompt in its own."""
+        reader = BankReader(self.trajectory.bank, self.plan.kv)
+        total, image = len(self.levels), self.conditions.image
+
+        def at(i: int) -> AttentionPass:
+            shown = image if (i, total) in self.preset.image_prompt else None
+            return AttentionPass(
+                read=(reader, i) if (i, total) in self.plan.kv.window else None,
+                image_tokens=None if shown is None else shown.tokens,
+                image_scale=0.0 if shown is None else shown.scale,
+            )
+
+        return at
+
+    def regional_noise(self, i: int) -> RegionalNoise | None:
+        """The stochastic part of a step [DiffEditor eq. 7]; None outside its window."""
+        s = self.strengths
+        if (i, len(self.levels)) not in self.preset.sde or not (s.eta_in or s.eta_out):
+            return None
+        region = self.plan.m_sde > 0
+        return RegionalNoise(region=region, eta_in=s.eta_in, eta_out=s.eta_out, noise=self.noise(i))
+
+    def travelled_back(self, z_p: Tensor, i: int, level: Level) -> Tensor:
+        """z_t from z_p: by inversion with the plain UNet, or by noise for the ablation."""
+        if self.preset.travel_by == "noise":
+            return renoise_step(z_p, level, self.noise(i))
+        eps = self.denoiser.eps(z_p, level.p, self.conditions.prompt)
+        return ddim_invert_step(z_p, eps, level)

@@ -1,0 +1,201 @@
+"""What every task is: validated input in the user's pixels, and the EditPlan made of it.
+
+A task knows masks, energies and grids, and nothing of models, samplers or other tasks.
+"""
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self, cast
+
+import cv2
+import numpy as np
+from PIL import Image
+
+from diffeditor.config import Preset, Strengths
+from diffeditor.errors import InvalidEdit, OutOfBounds
+from diffeditor.geometry import Point, Size
+from diffeditor.images import ImageSource, MaskSource, load_image, load_mask, resize_image
+from diffeditor.plan import EditPlan, Grid
+
+MAX_POINTS = 100
+LandmarkFinder = Callable[[Image.Image], np.ndarray]
+"""A portrait -> its 68 iBUG landmarks, (68, 2) pixels (x, y); raises NoFaceFound."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Task(ABC):
+    """One edit of one source picture.
+
+    Attributes:
+        image: the source picture: a path, a PIL image or uint8 (H, W, 3); a PIL image afterwards.
+    """
+
+    name: ClassVar[str]
+    strengths: ClassVar[Strengths]
+    """The release's row of defaults for this task."""
+
+    image: ImageSource
+
+    def __post_init__(self) -> None:
+        self._set("image", load_image(self.image, "image"))
+
+    def _set(self, field: str, value: object) -> None:
+        object.__setattr__(self, field, value)
+
+    @property
+    def source(self) -> Image.Image:
+        """The source picture, RGB."""
+        return cast(Image.Image, self.image)
+
+    @property
+    def size(self) -> Size:
+        """The source picture's size in pixels."""
+        return size_of(self.source)
+
+    @property
+    def pictures(self) -> tuple[Image.Image, ...]:
+        """The pictures to invert, all of the source's size: the source, then a reference."""
+        return (self.source,)
+
+    @property
+    @abstractmethod
+    def prompts(self) -> tuple[str, ...]:
+        """A prompt for each of `pictures`."""
+
+    @abstractmethod
+    def region(self) -> np.ndarray:
+        """Bool (H, W) of the source's pixels that the result may change."""
+
+    @abstractmethod
+    def plan(self, grid: Grid, strengths: Strengths, preset: Preset) -> EditPlan:
+        """The edit on the grids of its picture.
+
+        Raises:
+            OutOfBounds: nothing of the object is left in the frame on one of the grids.
+        """
+
+    def prepared(self, find_landmarks: LandmarkFinder) -> Self:
+        """This task with all that it takes from a landmark finder filled in."""
+        return self
+
+    def focused(self) -> tuple[Self, tuple[int, int, int, int] | None]:
+        """The task to run, and the box (left, top, right, bottom) of the source that it shows.
+
+        None stands for the whole source.
+        """
+        return self, None
+
+    def targets(self) -> tuple[tuple[Point, Point], ...]:
+        """Pairs (where it is, where it shall be) that measure how far the edit got."""
+        return ()
+
+    def warnings(self) -> tuple[str, ...]:
+        """What the user should know of this input although it is accepted."""
+        return ()
+
+
+def size_of(image: Image.Image) -> Size:
+    """The size of a PIL image."""
+    return Size(image.height, image.width)
+
+
+def as_mask(mask: object) -> np.ndarray:
+    """A mask field of a task after validation: bool (H, W)."""
+    return cast(np.ndarray, mask)
+
+
+def checked_prompt(prompt: object, name: str = "prompt") -> str:
+    """The prompt, if it is text."""
+    if not isinstance(prompt, str):
+        raise InvalidEdit(f"The {name} must be text, not {type(prompt).__name__}.")
+    return prompt.strip()
+
+
+def checked_pair(value: Any, name: str) -> tuple[float, float]:
+    """Two finite numbers."""
+    try:
+        x, y = (float(v) for v in value)
+    except (TypeError, ValueError):
+        raise InvalidEdit(f"The {name} must be two numbers (x, y), not {value!r}.") from None
+    if not (math.isfinite(x) and math.isfinite(y)):
+        raise InvalidEdit(f"The {name} must be finite numbers, not ({x}, {y}).")
+    return x, y
+
+
+def checked_scale(value: Any) -> float:
+    """A resize factor from 0.05 to 20."""
+    try:
+        scale = float(value)
+    except (TypeError, ValueError):
+        raise InvalidEdit(f"The scale must be a number, not {value!r}.") from None
+    if not 0.05 <= scale <= 20:
+        raise InvalidEdit(f"The scale must be from 0.05 to 20, not {scale:g}.")
+    return scale
+
+
+def checked_points(values: Any, size: Size) -> tuple[tuple[Point, Point], ...]:
+    """1 to 100 pairs of different points inside the picture."""
+    pairs = list(values) if isinstance(values, Iterable) else []
+    if not pairs:
+        raise InvalidEdit("There are no points; give at least one pair of start and end.")
+    if len(pairs) > MAX_POINTS:
+        raise InvalidEdit(f"There are {len(pairs)} point pairs; give at most {MAX_POINTS}.")
+    return tuple(_checked_pair_of_points(pair, n + 1, size) for n, pair in enumerate(pairs))
+
+
+def _checked_pair_of_points(pair: Any, number: int, size: Size) -> tuple[Point, Point]:
+    try:
+        first, second = pair
+    except (TypeError, ValueError):
+        raise InvalidEdit(
+            f"Point {number} must be a pair of start and end, ((x0, y0), (x1, y1))."
+        ) from None
+    start = Point(*checked_pair(first, f"start of point {number}"))
+    end = Point(*checked_pair(second, f"end of point {number}"))
+    for point, which in ((start, "start"), (end, "end")):
+        if not size.contains(point):
+            raise OutOfBounds(
+                f"The {which} of point {number}, ({point.x:g}, {point.y:g}), lies outside the "
+                f"picture of {size.width} x {size.height} pixels; move it inside."
+            )
+    if start == end:
+        raise InvalidEdit(f"Point {number} starts and ends at the same place; drag it somewhere.")
+    return start, end
+
+
+def loaded_mask(mask: MaskSource, size: Size, name: str) -> np.ndarray:
+    """A mask of a picture of this size that selects some but not all of it."""
+    return load_mask(mask, size, name)
+
+
+def dilated(mask: np.ndarray, radius: float) -> np.ndarray:
+    """A bool mask grown by `radius` pixels."""
+    reach = max(1, round(radius))
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1))
+    return cv2.dilate(mask.astype(np.uint8), disc) > 0
+
+
+def extent(mask: np.ndarray) -> float:
+    """Mean side of the bounding box of a non-empty bool mask, in pixels."""
+    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    return (rows[-1] - rows[0] + columns[-1] - columns[0] + 2) / 2
+
+
+def fitted(reference: Image.Image, mask: np.ndarray, size: Size) -> tuple[Image.Image, np.ndarray]:
+    """A reference and its mask brought to another picture's size without distortion.
+
+    The reference is extended at its border to the other picture's aspect, then resized.
+    """
+    own = size_of(reference)
+    if own == size:
+        return reference, mask
+    width = max(own.width, round(own.height * size.width / size.height))
+    height = max(own.height, round(own.width * size.height / size.width))
+    left, top = (width - own.width) // 2, (height - own.height) // 2
+    border = (top, height - own.height - top, left, width - own.width - left)
+    picture = cv2.copyMakeBorder(np.asarray(reference), *border, cv2.BORDER_REPLICATE)
+    cells = np.pad(mask, (border[:2], border[2:])).astype(np.uint8)
+    inside = cv2.resize(cells, (size.width, size.height), interpolation=cv2.INTER_NEAREST) > 0
+    return resize_image(Image.fromarray(picture), size), inside

@@ -1,0 +1,191 @@
+"""Make a face follow another face's shape, landmark by landmark [DiffEditor sec. 4].
+
+    src_p, dst_p    3 x 3 feature cells round landmark p where it is and where it shall be
+
+    E_edit = 1/(2P) sum_j sum_p q(w_edit, mean mu(cos(C[dst_p], F[src_p])));  no E_con
+
+It acts everywhere, and so does the stochastic part of the sampling.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Self, cast
+
+import cv2
+import numpy as np
+import torch
+
+from diffeditor import energy as e
+from diffeditor.config import Preset, StepWindow, Strengths
+from diffeditor.errors import InvalidEdit, OutOfBounds
+from diffeditor.geometry import Point, Size
+from diffeditor.images import ImageSource, load_image
+from diffeditor.masks import Patches
+from diffeditor.plan import EditPlan, Features, Grid, KVRule
+from diffeditor.tasks.base import LandmarkFinder, Task, checked_prompt, dilated
+
+GROUPS: dict[str, range] = {
+    "jaw": range(0, 17),
+    "brows": range(17, 27),
+    "nose": range(27, 36),
+    "eyes": range(36, 48),
+    "mouth": range(48, 68),
+}
+"""Landmark indices (iBUG 68) of the parts of a face."""
+
+STEADY = (*range(27, 31), 36, 39, 42, 45, 33)
+"""Landmarks that expressions hardly move: nose ridge, eye corners, nose base [ours]."""
+
+MARGIN = 0.35
+"""How far round the landmarks, in the face's height, the head may change with them [ours]."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Face(Task):
+    """Give the face on the source picture the shape of another one.
+
+    Attributes:
+        reference: a portrait whose shape to take (found landmarks, fitted onto the source's face
+            by a similarity transform), or
+        target_landmarks: (68, 2) iBUG landmarks, pixels (x, y) of the source picture.
+        source_landmarks: (68, 2) where they are now; None lets the editor find them.
+        groups: "all", or some of "jaw", "brows", "nose", "eyes", "mouth".
+        prompt: what the picture shows.
+    """
+
+    name: ClassVar[str] = "face"
+    strengths: ClassVar[Strengths] = Strengths(
+        guidance_scale=4.0,
+        energy_scale=3.0,
+        eta_in=0.2,
+        eta_out=0.2,
+        image_prompt_scale=0.05,
+        w_edit=12.0,
+    )
+
+    reference: ImageSource | None = None
+    target_landmarks: Any = None
+    source_landmarks: Any = None
+    groups: str | Iterable[str] = "all"
+    prompt: str = "a photo of a human face"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if (self.reference is None) == (self.target_landmarks is None):
+            raise InvalidEdit("Give either a reference portrait or target landmarks.")
+        if self.reference is not None:
+            self._set("reference", load_image(self.reference, "reference"))
+        for name in ("target_landmarks", "source_landmarks"):
+            if getattr(self, name) is not None:
+                self._set(name, _landmarks(getattr(self, name), name, self.size))
+        self._set("groups", _groups(self.groups))
+        self._set("prompt", checked_prompt(self.prompt))
+
+    @property
+    def prompts(self) -> tuple[str, ...]:
+        return (self.prompt,)
+
+    def prepared(self, find_landmarks: LandmarkFinder) -> Self:
+        now, target = self.source_landmarks, self.target_landmarks
+        if now is None:
+            now = find_landmarks(self.source)
+        if target is None:
+            target = fit_onto(find_landmarks(cast(Any, self.reference)), now)
+            limit = (self.size.width - 1, self.size.height - 1)
+            target = np.clip(target, 0, limit)
+        return replace(self, reference=None, source_landmarks=now, target_landmarks=target)
+
+    def focused(self) -> tuple[Self, tuple[int, int, int, int] | None]:
+        """The face with its surroundings, where it is small in the photograph."""
+        left, top, right, bottom = box = _face_box(self._both(), self.size)
+        if (right - left) * (bottom - top) > 0.6 * self.size.area:
+            return self, None
+        corner = np.array([left, top])
+        near = replace(
+            self,
+            image=self.source.crop(box),
+            source_landmarks=self.source_landmarks - corner,
+            target_landmarks=self.target_landmarks - corner,
+        )
+        return near, box
+
+    def _both(self) -> np.ndarray:
+        return np.concatenate([self.source_landmarks, self.target_landmarks])
+
+    def region(self) -> np.ndarray:
+        hull = cv2.convexHull(self._both().astype(np.float32)).round().astype(np.int32)
+        mask = np.zeros((self.size.height, self.size.width), np.uint8)
+        cv2.fillConvexPoly(mask, hull, 1)
+        return dilated(mask > 0, MARGIN * np.ptp(self._both()[:, 1]))
+
+    def targets(self) -> tuple[tuple[Point, Point], ...]:
+        chosen = [p for group in self.groups for p in GROUPS[group]]
+        return tuple(
+            (Point(*self.source_landmarks[p]), Point(*self.target_landmarks[p])) for p in chosen
+        )
+
+    def plan(self, grid: Grid, strengths: Strengths, preset: Preset) -> EditPlan:
+        patches = Patches.between(self.targets(), grid.source, grid.feature, grid.device)
+
+        def energies(gen: Features, ref: Features) -> e.Energies:
+            similar = (e.patch_similarities(c, f, patches) for c, f in e.levels(gen, ref))
+            return e.energies([0.5 * e.inverse(strengths.w_edit, s).mean() for s in similar])
+
+        everywhere = torch.ones(1, 1, grid.latent.height, grid.latent.width, device=grid.device)
+        return EditPlan(
+            start=lambda z: z[:1],
+            energies=energies,
+            coefficient=0.04,
+            m_edit=everywhere,
+            m_sde=everywhere,
+            kv=KVRule(keep_own=True, masks=(None,), window=StepWindow(start=preset.bank_from)),
+        )
+
+
+def fit_onto(landmarks: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """Landmarks (68, 2) moved by the similarity transform that fits their steady ones best.
+
+    Takes out position, size and roll of the head, and keeps its shape, expression and turn.
+    """
+    steady = list(STEADY)
+    matrix, _ = cv2.estimateAffinePartial2D(
+        landmarks[steady].astype(np.float32),
+        target[steady].astype(np.float32),
+        method=cv2.LMEDS,
+    )
+    if matrix is None:
+        raise InvalidEdit("The landmarks of the two faces cannot be fitted onto each other.")
+    return landmarks @ matrix[:, :2].T + matrix[:, 2]
+
+
+def _landmarks(value: Any, name: str, size: Size) -> np.ndarray:
+    words = name.replace("_", " ")
+    try:
+        points = np.array(value, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise InvalidEdit(f"The {words} must be 68 points (x, y).") from None
+    if points.shape != (68, 2) or not np.isfinite(points).all():
+        raise InvalidEdit(f"The {words} must be 68 finite points (x, y), shape (68, 2).")
+    if not all(size.contains(Point(x, y)) for x, y in points):
+        raise OutOfBounds(f"Some {words} lie outside the picture; move them inside.")
+    return points
+
+
+def _groups(value: str | Iterable[str]) -> tuple[str, ...]:
+    if value == "all":
+        return tuple(GROUPS)
+    names = (value,) if isinstance(value, str) else tuple(value)
+    unknown = [n for n in names if n not in GROUPS]
+    if unknown or not names:
+        raise InvalidEdit(f'groups must be "all" or some of {", ".join(GROUPS)}.')
+    return tuple(n for n in GROUPS if n in names)
+
+
+def _face_box(points: np.ndarray, size: Size) -> tuple[int, int, int, int]:
+    """A square round the landmarks with half their extent of room on every side, in the picture."""
+    low, high = points.min(0), points.max(0)
+    centre, side = (low + high) / 2, 2.0 * (high - low).max()
+    side = min(round(side), size.width, size.height)
+    left = int(np.clip(round(centre[0] - side / 2), 0, size.width - side))
+    top = int(np.clip(round(centre[1] - side / 2), 0, size.height - side))
+    return left, top, left + side, top + side
