@@ -11,7 +11,7 @@ import numpy as np
 
 
 class Spec(Protocol):
-    """A frozen dataclass of explicit parameters (floats, ints, strings, tuples, frozen dataclasses)."""
+    """A frozen dataclass of floats, ints, strings, tuples of these and frozen dataclasses."""
 
     __dataclass_fields__: ClassVar[dict[str, Any]]
     kind: ClassVar[str]
@@ -25,7 +25,7 @@ class Render:
     """One finished picture with its ground truth.
 
     image: uint8 (H, W, 3) RGB.
-    masks: one bool (H, W) per object, its visible pixels; for a face one mask, the head.
+    masks: one bool (H, W) per object, its visible pixels; for a face one mask, face and hair.
     parts: named bool (H, W) masks of a face (eyes, mouth, hair ...); empty for a scene.
     landmarks: float64 (68, 2), (x, y) in continuous pixel coordinates (the centre of pixel
         (row r, column c) lies at (c + 0.5, r + 0.5)); None for a scene.
