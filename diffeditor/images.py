@@ -22,8 +22,8 @@ from PIL import Image, ImageChops, ImageCms
 from diffeditor.errors import EmptyMask, InvalidEdit, InvalidImage
 from diffeditor.geometry import Size
 
-ImageSource: TypeAlias = str | os.PathLike[str] | Image.Image | npt.NDArray[np.uint8]
-MaskSource: TypeAlias = str | os.PathLike[str] | Image.Image | npt.NDArray[Any]
+ImageSource: TypeAlias = str | os.PathLike[str] | bytes | Image.Image | npt.NDArray[np.uint8]
+MaskSource: TypeAlias = str | os.PathLike[str] | bytes | Image.Image | npt.NDArray[Any]
 Mask: TypeAlias = npt.NDArray[np.bool_]
 
 MIN_SIDE = 16
@@ -50,7 +50,8 @@ _UPRIGHT = {
 def load_image(source: ImageSource, name: str = "image") -> Image.Image:
     """The picture as upright 8-bit sRGB; transparent parts are laid over white.
 
-    source: a path, a PIL picture or a uint8 array (H, W), (H, W, 3) RGB or (H, W, 4) RGBA.
+    source: a path, the bytes of a file, a PIL picture or a uint8 array (H, W), (H, W, 3) RGB or
+    (H, W, 4) RGBA.
     name: what error messages call it ("image", "reference").
     Raises InvalidImage.
     """
@@ -72,9 +73,9 @@ def load_mask(
 ) -> Mask:
     """The mask as bool (H, W): True inside.
 
-    source: a path, a PIL picture or an array (H, W), (H, W, 1), (H, W, 3) or (H, W, 4) that holds
-    booleans, 0/1 or 0/255. Inside is the upper half of that range; of several channels the
-    brightest counts, as far as the fourth (alpha) shows it.
+    source: a path, the bytes of a file, a PIL picture or an array (H, W), (H, W, 1), (H, W, 3) or
+    (H, W, 4) that holds booleans, 0/1 or 0/255. Inside is the upper half of that range; of several
+    channels the brightest counts, as far as the fourth (alpha) shows it.
     size: of the picture that the mask belongs to, upright.
     Raises EmptyMask, InvalidEdit (another size; the whole picture unless `allow_full`) and
     InvalidImage (not a mask at all).
@@ -147,16 +148,16 @@ def _from_array(array: npt.NDArray[Any], name: str) -> Image.Image:
     return Image.fromarray(array)
 
 
-def _decoded(source: str | os.PathLike[str] | Image.Image, name: str) -> Image.Image:
+def _decoded(source: str | os.PathLike[str] | bytes | Image.Image, name: str) -> Image.Image:
     """The first and only frame, loaded and upright, in its own mode, with `info`; a new object."""
     if isinstance(source, Image.Image):
         with _refusing_broken(name):
             _check_frame(source, name)
             return _upright(source)
-    path = _checked_path(source, name)
+    file = BytesIO(source) if isinstance(source, bytes) else _checked_path(source, name)
     with _refusing_broken(name), warnings.catch_warnings():
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # MAX_PIXELS is stricter
-        with Image.open(path, formats=FORMATS) as opened:
+        with Image.open(file, formats=FORMATS) as opened:
             _check_frame(opened, name)
             return _upright(opened)
 

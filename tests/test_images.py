@@ -58,6 +58,11 @@ def test_files_give_the_pixels_they_store(tmp_path, pixels, name):
     assert difference(load_image(str(path)), pixels // 128 * 255) == 0
 
 
+def test_the_bytes_of_a_file_will_do(tmp_path, pixels):
+    path = save(tmp_path, Image.fromarray(pixels), "a.png")
+    assert difference(load_image(path.read_bytes()), pixels) == 0
+
+
 def test_arrays_and_pictures_give_new_objects_and_stay_as_they_were(pixels):
     before = pixels.copy()
     picture = Image.fromarray(pixels)
