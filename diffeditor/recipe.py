@@ -13,7 +13,8 @@ import base64
 import json
 import os
 import types
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Generator, Mapping
+from contextlib import contextmanager
 from dataclasses import MISSING, dataclass, field, fields, is_dataclass, replace
 from io import BytesIO
 from pathlib import Path, PureWindowsPath
@@ -187,11 +188,9 @@ class Recipe:
             picture.save(file, compress_level=PNG_LEVEL)
             return file.name
 
-        try:
+        with _writing(path):
             stored = self._stored(_embedded if embed else beside)
             path.write_text(json.dumps(stored, indent=2) + "\n", encoding="utf-8")
-        except (OSError, ValueError) as error:
-            raise _unwritable(path) from error
 
     def _stored(self, store: Storage) -> dict[str, Any]:
         task = self.task()
@@ -216,7 +215,7 @@ def save_result(result: Edited, path: str | os.PathLike[str], *, recipe: bool = 
 
     The recipe holds the source, the references and the masks, so that `Recipe.load` can repeat the
     edit from the PNG alone, and so that whoever gets the PNG gets the source too. A recipe of more
-    than MAX_CHUNK bytes (pictures from about ten megapixels) is left out.
+    than MAX_CHUNK bytes (a photograph from about 20 megapixels) is left out.
     Raises InvalidSetting if the path is not one of a PNG file or cannot be written.
     """
     path = checked_result_path(path)
@@ -225,10 +224,8 @@ def save_result(result: Edited, path: str | os.PathLike[str], *, recipe: bool = 
     included = 0 < len(text) <= MAX_CHUNK
     if included:
         info.add_itxt(CHUNK, text)
-    try:
+    with _writing(path):
         result.image.save(path, "PNG", pnginfo=info, compress_level=PNG_LEVEL)
-    except (OSError, ValueError) as error:
-        raise _unwritable(path) from error
     return included
 
 
@@ -237,8 +234,9 @@ def checked_result_path(path: str | os.PathLike[str]) -> Path:
     path = Path(path)
     if path.suffix.lower() != ".png":
         raise InvalidSetting(f"Results are PNG files; let {path.name!r} end in .png.")
-    if not path.parent.is_dir() or path.is_dir():
-        raise _unwritable(path)
+    with _writing(path):
+        if not path.parent.is_dir() or path.is_dir():
+            raise OSError("no folder to write to, or a folder in the way")
     return path
 
 
@@ -248,10 +246,6 @@ def changed_preset(base: Preset, changes: Mapping[str, Any]) -> Preset:
     Raises InvalidSetting for an unknown field, a wrong type or a value out of range.
     """
     return replace(base, **_typed_fields(Preset, changes, "a preset"))
-
-
-def _unwritable(path: Path) -> InvalidSetting:
-    return InvalidSetting(f"{str(path)!r} cannot be written; choose another path.")
 
 
 # Reading
@@ -390,6 +384,16 @@ def _expected(hint: Any) -> str:
 
 
 # Writing
+
+
+@contextmanager
+def _writing(path: Path) -> Generator[None]:
+    try:
+        yield
+    except DiffEditorError:
+        raise
+    except (OSError, ValueError) as error:
+        raise InvalidSetting(f"{str(path)!r} cannot be written; choose another path.") from error
 
 
 def _nearest_preset(preset: Preset) -> tuple[str, dict[str, Any]]:

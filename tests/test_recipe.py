@@ -191,7 +191,9 @@ def test_a_picture_with_the_largest_recipe_can_still_be_opened(tmp_path):
         assert len(opened.text[CHUNK]) == MAX_CHUNK
 
 
-@pytest.mark.parametrize("name", ["a.jpg", "a", "missing/a.png", "folder.png"])
+@pytest.mark.parametrize(
+    "name", ["a.jpg", "a", "missing/a.png", "folder.png", "x" * 300 + ".png", "\0.png"]
+)
 def test_results_go_to_png_files_in_existing_folders(tmp_path, move, name):
     (tmp_path / "folder.png").mkdir()
     with pytest.raises(InvalidSetting, match=r"end in \.png|cannot be written"):
@@ -202,6 +204,12 @@ def test_results_go_to_png_files_in_existing_folders(tmp_path, move, name):
 def test_recipes_go_to_existing_folders(tmp_path, move, embed):
     with pytest.raises(InvalidSetting, match="cannot be written"):
         Recipe.from_task(move).save(tmp_path / "missing" / "a.json", embed=embed)
+
+
+def test_an_edit_that_is_wrong_is_not_blamed_on_the_path(tmp_path, data):
+    spoiled = Recipe.load(data | {"inputs": data["inputs"] | {"shift": [1000, 0]}})
+    with pytest.raises(InvalidEdit, match="leaves the picture"):
+        spoiled.save(tmp_path / "a.json")
 
 
 # What is refused
