@@ -1,0 +1,1 @@
+"""Training of the embedded model, from pictures of the worlds alone."""

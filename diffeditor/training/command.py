@@ -1,0 +1,175 @@
+"""`diffeditor train embedded`: the stages of the embedded model, one after the other."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from accelerate import Accelerator
+
+from diffeditor.errors import InvalidSetting
+from diffeditor.training import export
+from diffeditor.training.config import EmbeddedConfig
+from diffeditor.training.data import KINDS, TRAINING, VALIDATION, render_missing
+from diffeditor.training.launch import launch
+from diffeditor.training.stages import STAGES
+from diffeditor.training.workshop import Settings, Workshop
+
+CACHE = Path("~/.cache/diffeditor/worlds")
+RUNS = Path("~/.cache/diffeditor/runs/embedded")
+OUTPUT = Path("assets/models/embedded")
+
+CHOICES = ("worlds", *STAGES, "all")
+"""What `--stage` takes; "worlds" only fills the cache of pictures."""
+
+
+def train_embedded(
+    stage: str = "all",
+    *,
+    output: Path = OUTPUT,
+    runs: Path = RUNS,
+    cache: Path = CACHE,
+    minutes: float | None = None,
+    max_steps: int | None = None,
+    pictures: int | None = None,
+    device: str = "auto",
+    processes: int = 1,
+    precision: str | None = None,
+    snapshot_every: float = 10.0,
+    seed: int = 0,
+    config: EmbeddedConfig | None = None,
+) -> None:
+    """Train one stage of the embedded model, or all, and export into the folder `output`.
+
+    A run that was stopped goes on from its checkpoint in `runs`; remove the file to begin again.
+
+    Args:
+        stage: one of CHOICES.
+        runs, cache: folders of checkpoints and logs, and of rendered pictures.
+        minutes: budget of the stage; for "all" the sum, shared out as in the configuration.
+        max_steps: stop each stage after so many steps even if there is time left.
+        pictures: how many to learn from (CPU only; an accelerator renders its own all the time).
+        device: "auto" or "cpu".
+        processes: on a CPU, how many to train with.
+        precision: "no", "bf16" or "fp16"; by default bf16 where the device has it.
+        snapshot_every: minutes between two exports and sheets of samples.
+
+    Raises:
+        InvalidSetting: an argument is not one of its choices.
+        ModelUnavailable: a stage needs another that has not been run.
+        CollapsedColours: the autoencoder lost a colour.
+        TrainingFailed: one of several processes failed.
+    """
+    if stage not in CHOICES:
+        raise InvalidSetting(f"The stage must be one of {', '.join(CHOICES)}, not {stage}.")
+    if device not in ("auto", "cpu"):
+        raise InvalidSetting(f"The device of a training run is auto or cpu, not {device}.")
+    chosen = config or EmbeddedConfig()
+    chosen = replace(chosen, pictures=pictures or chosen.pictures)
+    cpu = device == "cpu" or not torch.accelerator.is_available()
+    settings = Settings(
+        stages=tuple(STAGES) if stage == "all" else tuple(one for one in STAGES if one == stage),
+        config=chosen,
+        output=output.expanduser(),
+        runs=runs.expanduser(),
+        cache=cache.expanduser(),
+        minutes=_budgets(chosen, stage, minutes),
+        steps=max_steps,
+        seed=seed,
+        cpu=cpu,
+        live=not cpu,
+        precision=precision or _best_precision(cpu),
+        snapshot_every=snapshot_every,
+    )
+    _render(settings, processes)
+    export.export_frame(settings.output)
+    for one in settings.stages:
+        launch(_work, processes if cpu else 1, settings, one)
+        export.export_sums(settings.output)
+
+
+def _budgets(config: EmbeddedConfig, stage: str, minutes: float | None) -> dict[str, float]:
+    """Minutes of each stage: its own, or `minutes` for one stage, or `minutes` shared out."""
+    own = {
+        "vae": config.vae.minutes,
+        "unet": config.unet.minutes,
+        "image-prompt": config.image_prompt.minutes,
+        "landmarks": config.landmarks.minutes,
+    }
+    if minutes is None:
+        return own
+    if stage != "all":
+        return {name: minutes for name in own}
+    return {name: minutes * share / sum(own.values()) for name, share in own.items()}
+
+
+def _best_precision(cpu: bool) -> str:
+    """bf16 where the processor or the accelerator multiplies it fast."""
+    fast = torch.cpu._is_avx512_bf16_supported() if cpu else torch.accelerator.is_available()
+    return "bf16" if fast else "no"
+
+
+def _render(settings: Settings, processes: int) -> None:
+    """Fill the cache with what the settings ask for."""
+    size, share = settings.config.size, settings.config.pictures // len(KINDS)
+    for kind in KINDS:
+        render_missing(
+            settings.cache, kind, settings.config.judged, size, first=VALIDATION, processes=1
+        )
+        if not settings.live:
+            render_missing(settings.cache, kind, share, size, first=TRAINING, processes=processes)
+
+
+def _work(settings: Settings, stage: str) -> None:
+    """One stage in one process."""
+    accelerator = Accelerator(cpu=settings.cpu, mixed_precision=settings.precision)
+    STAGES[stage](Workshop(settings, accelerator))
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `diffeditor train embedded` to its parser."""
+    parser.add_argument("--stage", choices=CHOICES, default="all", help="the part to train")
+    parser.add_argument("--output", type=Path, default=OUTPUT, help="folder of the model")
+    parser.add_argument("--runs", type=Path, default=RUNS, help="folder of checkpoints and logs")
+    parser.add_argument("--cache", type=Path, default=CACHE, help="folder of rendered pictures")
+    parser.add_argument("--minutes", type=float, help="budget of the stage, or of all together")
+    parser.add_argument("--max-steps", type=int, help="stop each stage after so many steps")
+    parser.add_argument("--pictures", type=int, help="pictures to render and learn from (CPU only)")
+    parser.add_argument("--device", choices=("auto", "cpu"), default="auto")
+    parser.add_argument("--processes", type=int, default=1, help="training processes on a CPU")
+    parser.add_argument("--precision", choices=("no", "bf16", "fp16"), help="default: the fastest")
+    parser.add_argument(
+        "--snapshot-every", type=float, default=10.0, help="minutes between exports and samples"
+    )
+    parser.add_argument("--seed", type=int, default=0)
+
+
+def run(args: argparse.Namespace) -> None:
+    """Train as parsed arguments say; other attributes than those of `add_arguments` are ignored."""
+    train_embedded(
+        args.stage,
+        output=args.output,
+        runs=args.runs,
+        cache=args.cache,
+        minutes=args.minutes,
+        max_steps=args.max_steps,
+        pictures=args.pictures,
+        device=args.device,
+        processes=args.processes,
+        precision=args.precision,
+        snapshot_every=args.snapshot_every,
+        seed=args.seed,
+    )
+
+
+def main() -> None:
+    """`python -m diffeditor.training.command`, the same as `diffeditor train embedded`."""
+    parser = argparse.ArgumentParser(prog="diffeditor train embedded", description=__doc__)
+    add_arguments(parser)
+    run(parser.parse_args())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,243 @@
+"""Training pictures: a cache of rendered worlds for a CPU, or worlds rendered as they are needed.
+
+The cache is a folder of shards, `<kind>-<size>/<first seed>/`, each with `images.npy` (uint8
+(n, H, W, 3)), `detail.npy` (uint8 (n, H, W), see `Pictures`) and `labels.json` (captions and
+landmarks). A shard appears whole or not at all, so several processes may fill and read one cache.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from diffeditor.worlds import (
+    SceneSpec,
+    WorldSpec,
+    face_spec,
+    random_face,
+    random_scene,
+    render_batch,
+    scene_spec,
+)
+from diffeditor.worlds.faces import render_faces
+from diffeditor.worlds.scenes import render_scenes
+from diffeditor.worlds.world import to_uint8
+
+KINDS = ("scene", "face")
+SHARD = 256
+"""Pictures in a shard."""
+
+TRAINING, VALIDATION = 10_000_000, 20_000_000
+"""First seeds of the pictures to learn from and to judge by, far from those of benchmarks."""
+
+RENDERED_AT_ONCE = 32
+FINE_PARTS = ("eyes", "mouth", "brows")
+"""Parts of a face that are only a few pixels large."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pictures:
+    """A batch of worlds.
+
+    images: float32 (B, 3, H, W) in [-1, 1]. detail: uint8 (B, H, W): 0 background, 1 an object or
+    a head, 2 eyes and mouth. landmarks: float32 (B, 68, 2) in pixels, NaN for scenes.
+    """
+
+    images: Tensor
+    detail: Tensor
+    captions: list[str]
+    landmarks: Tensor
+
+
+class Source(Protocol):
+    """Anything that training pictures can be drawn from."""
+
+    def draw(self, count: int, rng: np.random.Generator) -> Pictures: ...
+
+
+def spec_of(kind: str, seed: int) -> WorldSpec:
+    """The scene or face of this seed."""
+    return random_scene(seed) if kind == "scene" else random_face(seed)
+
+
+def caption_of(spec: WorldSpec) -> str:
+    """What `Render.caption` would say, without rendering."""
+    return scene_spec.caption(spec) if isinstance(spec, SceneSpec) else face_spec.caption(spec)
+
+
+def render_missing(
+    cache: Path, kind: str, count: int, size: int, *, first: int = TRAINING, processes: int = 1
+) -> None:
+    """Render those of `count` pictures that the cache lacks, whole shards at a time."""
+    folder = cache / f"{kind}-{size}"
+    jobs = [(seed, min(SHARD, first + count - seed)) for seed in range(first, first + count, SHARD)]
+    missing = [job for job in jobs if not (folder / str(job[0])).exists()]
+    work = partial(_render_shard, folder, kind, size)
+    if processes == 1 or len(missing) < 2:
+        for job in missing:
+            work(job)
+        return
+    with ProcessPoolExecutor(processes, get_context("spawn")) as pool:
+        list(pool.map(work, missing))
+
+
+def _render_shard(folder: Path, kind: str, size: int, job: tuple[int, int]) -> None:
+    """Render the seeds (first, count) into a new shard."""
+    torch.set_num_threads(1)
+    first, count = job
+    drawn = _scenes if kind == "scene" else _faces
+    parts = [
+        drawn(range(start, min(start + RENDERED_AT_ONCE, first + count)), size)
+        for start in range(first, first + count, RENDERED_AT_ONCE)
+    ]
+    labels = {
+        "captions": [text for part in parts for text in part.captions],
+        "landmarks": [points for part in parts for points in part.landmarks],
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    unfinished = Path(tempfile.mkdtemp(prefix=".part-", dir=folder))
+    np.save(unfinished / "images.npy", np.concatenate([part.images for part in parts]))
+    np.save(unfinished / "detail.npy", np.concatenate([part.detail for part in parts]))
+    (unfinished / "labels.json").write_text(json.dumps(labels))
+    try:
+        os.replace(unfinished, folder / str(first))
+    except OSError:  # another process has put the same shard there first
+        shutil.rmtree(unfinished)
+
+
+class _Drawn(NamedTuple):
+    """Rendered worlds: images (n, H, W, 3) and detail (n, H, W), both uint8; JSON landmarks."""
+
+    images: np.ndarray
+    detail: np.ndarray
+    captions: list[str]
+    landmarks: list[list[list[float]]] | list[None]
+
+
+def _scenes(seeds: Iterable[int], size: int) -> _Drawn:
+    buffers = render_scenes([random_scene(seed) for seed in seeds], size)
+    detail = (buffers.ids > 0).byte().numpy()
+    captions = list(buffers.captions)
+    return _Drawn(to_uint8(buffers.image), detail, captions, [None] * len(captions))
+
+
+def _faces(seeds: Iterable[int], size: int) -> _Drawn:
+    buffers = render_faces([random_face(seed) for seed in seeds], size)
+    detail = (buffers.parts["face"] | buffers.parts["hair"]).byte()
+    for name in FINE_PARTS:
+        detail[buffers.parts[name]] = 2
+    return _Drawn(
+        to_uint8(buffers.image), detail.numpy(), list(buffers.captions), buffers.landmarks.tolist()
+    )
+
+
+class CachedWorlds:
+    """The pictures of a cache, scenes and faces in one list; shards are mapped, not read."""
+
+    def __init__(self, folders: Sequence[Path]) -> None:
+        """Raises FileNotFoundError when there is not one shard."""
+        self.shards = list(folders)
+        if not self.shards:
+            raise FileNotFoundError("The cache holds no pictures; render some first.")
+        self._images = [np.load(shard / "images.npy", mmap_mode="r") for shard in self.shards]
+        self._detail = [np.load(shard / "detail.npy", mmap_mode="r") for shard in self.shards]
+        labels = [json.loads((shard / "labels.json").read_text()) for shard in self.shards]
+        self.captions: list[str] = [text for one in labels for text in one["captions"]]
+        self._landmarks = [points for one in labels for points in one["landmarks"]]
+        self._where = [(s, i) for s, images in enumerate(self._images) for i in range(len(images))]
+
+    @classmethod
+    def open(
+        cls,
+        cache: Path,
+        size: int,
+        *,
+        kinds: Sequence[str] = KINDS,
+        first: int = TRAINING,
+        count: int | None = None,
+    ) -> CachedWorlds:
+        """What the cache holds of these kinds from seed `first` on, at most `count` of each."""
+        last = first + (VALIDATION - TRAINING if count is None else count)
+        found = [
+            shard
+            for kind in kinds
+            for shard in sorted((cache / f"{kind}-{size}").glob("[0-9]*"), key=_seed)
+            if first <= _seed(shard) < last
+        ]
+        return cls(found)
+
+    def __len__(self) -> int:
+        return len(self._where)
+
+    def take(self, indices: Sequence[int]) -> Pictures:
+        """The pictures at these places of the list."""
+        where = [self._where[index] for index in indices]
+        nowhere = np.full((68, 2), np.nan)
+        points = [self._landmarks[index] or nowhere for index in indices]
+        return Pictures(
+            images=to_signed(np.stack([self._images[shard][i] for shard, i in where])),
+            detail=torch.from_numpy(np.stack([self._detail[shard][i] for shard, i in where])),
+            captions=[self.captions[index] for index in indices],
+            landmarks=torch.tensor(np.array(points), dtype=torch.float32),
+        )
+
+    def draw(self, count: int, rng: np.random.Generator) -> Pictures:
+        """Pictures drawn with replacement."""
+        return self.take(rng.integers(len(self), size=count).tolist())
+
+    def batches(self, count: int) -> Iterator[Pictures]:
+        """All pictures in their order, `count` at a time."""
+        for start in range(0, len(self), count):
+            yield self.take(range(start, min(start + count, len(self))))
+
+
+class LiveWorlds:
+    """Worlds rendered on the device as they are drawn, each seen once: for an accelerator."""
+
+    def __init__(self, size: int, device: torch.device, kinds: Sequence[str] = KINDS) -> None:
+        self.size, self.device, self.kinds = size, device, tuple(kinds)
+
+    def draw(self, count: int, rng: np.random.Generator) -> Pictures:
+        """Equal shares of the kinds; landmarks and detail are not rendered (NaN and zeros)."""
+        images, captions = [], []
+        for kind, share in zip(self.kinds, _shares(count, len(self.kinds)), strict=True):
+            specs = [spec_of(kind, int(seed)) for seed in _fresh_seeds(rng, share)]
+            images.append(render_batch(specs, self.size, self.device) * 2 - 1)
+            captions += [caption_of(spec) for spec in specs]
+        return Pictures(
+            images=torch.cat(images),
+            detail=torch.zeros(count, self.size, self.size, dtype=torch.uint8),
+            captions=captions,
+            landmarks=torch.full((count, 68, 2), torch.nan),
+        )
+
+
+def to_signed(images: np.ndarray) -> Tensor:
+    """float32 (B, 3, H, W) in [-1, 1] of uint8 (B, H, W, 3)."""
+    return torch.from_numpy(images).permute(0, 3, 1, 2).float() / 127.5 - 1
+
+
+def _seed(shard: Path) -> int:
+    return int(shard.name)
+
+
+def _shares(count: int, parts: int) -> list[int]:
+    return [count // parts + (part < count % parts) for part in range(parts)]
+
+
+def _fresh_seeds(rng: np.random.Generator, count: int) -> np.ndarray:
+    """Seeds between those of the training cache and of the pictures to judge by."""
+    return rng.integers(TRAINING, VALIDATION, size=count)

@@ -1,0 +1,96 @@
+"""The folder of the embedded model: a diffusers pipeline in half precision, with card and sums."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+import torch
+from diffusers import AutoencoderKL
+from torch import nn
+from transformers import CLIPTextModel
+
+from diffeditor.training.captions import write_tokenizer
+from diffeditor.training.unet import Denoiser, scheduler
+
+ModuleT = TypeVar("ModuleT", bound=nn.Module)
+
+MODEL_INDEX = {
+    "_class_name": "StableDiffusionPipeline",
+    "vae": ["diffusers", "AutoencoderKL"],
+    "text_encoder": ["transformers", "CLIPTextModel"],
+    "tokenizer": ["transformers", "CLIPTokenizer"],
+    "unet": ["diffusers", "UNet2DConditionModel"],
+    "scheduler": ["diffusers", "DDIMScheduler"],
+    "safety_checker": [None, None],
+    "feature_extractor": [None, None],
+    "requires_safety_checker": False,
+}
+"""What makes the folder a pipeline that the stock classes load."""
+
+
+def export_frame(output: Path) -> None:
+    """Write what does not depend on training: index, noise schedule, tokenizer."""
+    output.mkdir(parents=True, exist_ok=True)
+    (output / "model_index.json").write_text(json.dumps(MODEL_INDEX, indent=2) + "\n")
+    with replacing(output / "scheduler") as folder:
+        scheduler().save_pretrained(folder)
+    with replacing(output / "tokenizer") as folder:
+        write_tokenizer(folder)
+
+
+def export_vae(output: Path, vae: AutoencoderKL) -> None:
+    """Write `vae/`."""
+    with replacing(output / "vae") as folder:
+        half_copy(vae).save_pretrained(folder)
+
+
+def export_denoiser(output: Path, model: Denoiser) -> None:
+    """Write `unet/` and `text_encoder/`."""
+    with replacing(output / "unet") as folder:
+        half_copy(model.unet).save_pretrained(folder)
+    with replacing(output / "text_encoder") as folder:
+        text_encoder: CLIPTextModel = half_copy(model.text_encoder)
+        text_encoder.save_pretrained(folder)
+
+
+def half_copy(model: ModuleT) -> ModuleT:
+    """A float16 copy on the CPU in the usual memory order; the model itself stays as it is."""
+    copied = copy.deepcopy(model).cpu().to(memory_format=torch.contiguous_format)
+    for tensor in (*copied.parameters(), *copied.buffers()):
+        if tensor.is_floating_point():
+            tensor.data = tensor.data.half()
+    return copied
+
+
+def export_sums(output: Path) -> None:
+    """Write `SHA256SUMS`, one line for each other file, as `sha256sum --check` reads it."""
+    files = sorted(
+        file for file in output.rglob("*") if file.is_file() and file.name != "SHA256SUMS"
+    )
+    lines = [
+        f"{hashlib.sha256(file.read_bytes()).hexdigest()}  {file.relative_to(output).as_posix()}\n"
+        for file in files
+    ]
+    (output / "SHA256SUMS").write_text("".join(lines))
+
+
+@contextmanager
+def replacing(folder: Path) -> Iterator[Path]:
+    """An empty folder to fill; it takes the place of `folder` when the block ends well."""
+    fresh, stale = (folder.with_name(f".{name}-{folder.name}") for name in ("fresh", "stale"))
+    for left in (fresh, stale):
+        shutil.rmtree(left, ignore_errors=True)
+    fresh.mkdir(parents=True)
+    yield fresh
+    if folder.exists():
+        os.replace(folder, stale)
+    os.replace(fresh, folder)
+    shutil.rmtree(stale, ignore_errors=True)

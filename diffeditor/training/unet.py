@@ -1,0 +1,235 @@
+"""Second stage: the denoiser and its text encoder, trained together on latents.
+
+eps prediction on the noise schedule of Stable Diffusion 1.5. Timesteps are stratified over the
+batch; levels are weighted by soft min-SNR at first and uniformly at the end, because inversion
+needs the lowest noise levels right. A tenth of the captions is empty, the others are varied.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import numpy as np
+import torch
+from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
+from torch import Tensor, nn
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+
+from diffeditor.training.captions import varied
+from diffeditor.training.config import LATENT_CHANNELS, UnetConfig
+from diffeditor.training.latents import LatentSource
+from diffeditor.training.loop import Draw
+from diffeditor.training.pictures import save_sheet
+
+JUDGED_LEVELS = (1, 50, 100, 200, 400, 600, 800, 999)
+"""Timesteps at which the error on unseen pictures is reported."""
+
+SHEET_STEPS, SHEET_GUIDANCE = 25, 3.0
+"""DDIM steps and classifier-free guidance of the pictures to look at."""
+
+
+class Denoiser(nn.Module):
+    """UNet and text encoder as one function, as data-parallel training needs it."""
+
+    def __init__(self, unet: UNet2DConditionModel, text_encoder: CLIPTextModel) -> None:
+        super().__init__()
+        self.unet, self.text_encoder = unet, text_encoder
+
+    def forward(self, z_t: Tensor, t: Tensor, token_ids: Tensor) -> Tensor:
+        """eps (B, 4, h, w) for latents z_t (B, 4, h, w) at timesteps t (B,)."""
+        text = self.text_encoder(token_ids)[0]
+        return self.unet(z_t, t, text).sample
+
+
+def scheduler() -> DDIMScheduler:
+    """The noise schedule and DDIM configuration of Stable Diffusion 1.5."""
+    return DDIMScheduler(
+        num_train_timesteps=1000,
+        beta_start=0.00085,
+        beta_end=0.012,
+        beta_schedule="scaled_linear",
+        clip_sample=False,
+        set_alpha_to_one=False,
+        steps_offset=1,
+        prediction_type="epsilon",
+    )
+
+
+def build_denoiser(
+    config: UnetConfig, cells: int, tokenizer: CLIPTokenizer, seed: int = 0
+) -> Denoiser:
+    """A fresh UNet for latents of `cells` x `cells` and a text encoder for `tokenizer`."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        unet = _unet(config, cells)
+        text_encoder = CLIPTextModel(_text_config(config, tokenizer))
+    return Denoiser(unet.to(memory_format=torch.channels_last), text_encoder.train())
+
+
+def _unet(config: UnetConfig, cells: int) -> UNet2DConditionModel:
+    kinds = [("CrossAttn" if attends else "", attends) for attends in config.attention]
+    return UNet2DConditionModel(
+        sample_size=cells,
+        in_channels=LATENT_CHANNELS,
+        out_channels=LATENT_CHANNELS,
+        layers_per_block=1,
+        block_out_channels=config.channels,
+        down_block_types=tuple(f"{kind}DownBlock2D" for kind, _ in kinds),
+        up_block_types=tuple(f"{kind}UpBlock2D" for kind, _ in reversed(kinds)),
+        cross_attention_dim=config.text_width,
+        attention_head_dim=tuple(width // config.head for width in config.channels),
+        norm_num_groups=config.groups,
+    )
+
+
+def _text_config(config: UnetConfig, tokenizer: CLIPTokenizer) -> CLIPTextConfig:
+    return CLIPTextConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=config.text_width,
+        intermediate_size=4 * config.text_width,
+        num_hidden_layers=config.text_layers,
+        num_attention_heads=config.text_heads,
+        max_position_embeddings=tokenizer.model_max_length,
+        projection_dim=config.text_width,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+    )
+
+
+def tokenize(tokenizer: CLIPTokenizer, captions: Sequence[str], device: torch.device) -> Tensor:
+    """Token ids (B, L), padded and cut to the length of the model."""
+    rows = tokenizer(
+        list(captions), padding="max_length", truncation=True, return_tensors="pt"
+    ).input_ids
+    return rows.to(device)
+
+
+def dropped(captions: Sequence[str], share: float, rng: np.random.Generator) -> list[str]:
+    """The captions, varied, and this share of them empty."""
+    return ["" if rng.random() < share else varied(caption, rng) for caption in captions]
+
+
+def stratified_timesteps(count: int, draw: Draw, device: torch.device) -> Tensor:
+    """One timestep (count,) from each of `count` equal parts of 0..999, in random order."""
+    order = torch.randperm(count, generator=draw.generator, device=device)
+    inside = torch.rand(count, generator=draw.generator, device=device)
+    return ((order + inside) / count * 1000).long().clamp(0, 999)
+
+
+def add_noise(z_0: Tensor, eps: Tensor, t: Tensor, alphas_cumprod: Tensor) -> Tensor:
+    """z_t = sqrt(a_t) z_0 + sqrt(1 - a_t) eps."""
+    a_t = alphas_cumprod[t].view(-1, 1, 1, 1)
+    z_t = a_t.sqrt() * z_0 + (1 - a_t).sqrt() * eps
+    return z_t.contiguous(memory_format=torch.channels_last)
+
+
+def level_weights(alphas_cumprod: Tensor, max_snr: float, evenness: float) -> Tensor:
+    """Weight of each timestep, mean 1: sqrt(min-SNR weight) at evenness 0, uniform at 1.
+
+    [Hang et al. 2023, arXiv 2303.09556, softened by the square root.]
+    """
+    snr = alphas_cumprod / (1 - alphas_cumprod)
+    soft = (snr.clamp(max=max_snr) / snr).sqrt()
+    return torch.lerp(soft / soft.mean(), torch.ones_like(soft), evenness)
+
+
+class UnetObjective:
+    """The weighted error of the predicted noise on one batch of latents."""
+
+    def __init__(
+        self,
+        config: UnetConfig,
+        source: LatentSource,
+        tokenizer: CLIPTokenizer,
+        device: torch.device,
+    ) -> None:
+        self.config, self.source, self.tokenizer, self.device = config, source, tokenizer, device
+        self.alphas_cumprod = scheduler().alphas_cumprod.to(device)
+
+    def __call__(self, model: nn.Module, draw: Draw) -> Tensor:
+        z_0, captions = self.source.draw(self.config.optimisation.batch, draw.rng)
+        z_0 = z_0.to(self.device)
+        ids = tokenize(
+            self.tokenizer, dropped(captions, self.config.caption_dropout, draw.rng), self.device
+        )
+        t = stratified_timesteps(len(z_0), draw, self.device)
+        eps = torch.randn(z_0.shape, generator=draw.generator, device=self.device)
+        made = model(add_noise(z_0, eps, t, self.alphas_cumprod), t, ids)
+        error = (made.float() - eps).square().mean((1, 2, 3))
+        return (self._weights(draw.progress)[t] * error).mean()
+
+    def _weights(self, progress: float) -> Tensor:
+        start = self.config.uniform_from
+        evenness = min(max((progress - start) / (1 - start), 0.0), 1.0)
+        return level_weights(self.alphas_cumprod, self.config.max_snr, evenness)
+
+
+@torch.no_grad()
+def sample(
+    model: Denoiser, noise: Tensor, ids: Tensor, empty: Tensor, steps: int, guidance: float
+) -> Tensor:
+    """Latents made by DDIM from `noise` under classifier-free guidance."""
+    clock, z_t = scheduler(), noise
+    clock.set_timesteps(steps)
+    for t in clock.timesteps:
+        both = model(torch.cat([z_t, z_t]), t.to(z_t.device), torch.cat([empty, ids]))
+        plain, told = both.float().chunk(2)
+        z_t = clock.step(plain + guidance * (told - plain), t, z_t).prev_sample
+    return z_t
+
+
+@torch.no_grad()
+def noise_errors(model: Denoiser, z_0: Tensor, ids: Tensor) -> dict[str, float]:
+    """Mean square error of eps at each of JUDGED_LEVELS, with the same noise every time."""
+    generator = torch.Generator(z_0.device).manual_seed(0)
+    alphas_cumprod = scheduler().alphas_cumprod.to(z_0.device)
+    errors = {}
+    for level in JUDGED_LEVELS:
+        eps = torch.randn(z_0.shape, generator=generator, device=z_0.device)
+        t = torch.full((len(z_0),), level, device=z_0.device)
+        made = model(add_noise(z_0, eps, t, alphas_cumprod), t, ids)
+        errors[f"eps_mse_{level}"] = float((made.float() - eps).square().mean())
+    return errors
+
+
+class UnetJudge:
+    """Measures on unseen latents and draws pictures of unseen captions."""
+
+    def __init__(
+        self,
+        vae: AutoencoderKL,
+        tokenizer: CLIPTokenizer,
+        z_0: Tensor,
+        captions: list[str],
+        sheet: Path,
+        autocast: Callable[[], AbstractContextManager[None]],
+    ) -> None:
+        """z_0: latents of scenes, then of as many faces. autocast: the precision to run in."""
+        self.vae, self.z_0, self.sheet, self.autocast = vae, z_0, sheet, autocast
+        self.ids = tokenize(tokenizer, captions, z_0.device)
+        self.empty = tokenize(tokenizer, [""] * len(captions), z_0.device)
+
+    def __call__(self, model: nn.Module) -> dict[str, float]:
+        with self.autocast():
+            self._draw(model)
+            told = noise_errors(model, self.z_0, self.ids)
+            untold = noise_errors(model, self.z_0, self.empty)
+        return told | {f"{name}_no_caption": value for name, value in untold.items()}
+
+    def _draw(self, model: nn.Module) -> None:
+        """Write the sheet: true pictures above those made from their captions."""
+        half, each = len(self.z_0) // 2, min(6, len(self.z_0) // 2)
+        shown = [*range(each), *range(half, half + each)]
+        generator = torch.Generator(self.z_0.device).manual_seed(3)
+        noise = torch.randn(
+            (len(shown), *self.z_0.shape[1:]), generator=generator, device=self.z_0.device
+        )
+        made = sample(model, noise, self.ids[shown], self.empty[shown], SHEET_STEPS, SHEET_GUIDANCE)
+        true, drawn = (self.vae.decode(z).sample for z in (self.z_0[shown], made))
+        rows = [
+            row for part in (slice(0, each), slice(each, None)) for row in (true[part], drawn[part])
+        ]
+        save_sheet(self.sheet, rows)

@@ -1,0 +1,137 @@
+"""What all stages share: the settings of a call, and where pictures come from and results go."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import torch
+from accelerate import Accelerator
+from diffusers import AutoencoderKL
+from transformers import CLIPTokenizer
+
+from diffeditor.errors import ModelUnavailable
+from diffeditor.training.captions import load_tokenizer
+from diffeditor.training.config import EmbeddedConfig
+from diffeditor.training.data import (
+    KINDS,
+    VALIDATION,
+    CachedWorlds,
+    LiveWorlds,
+    Pictures,
+    Source,
+)
+from diffeditor.training.loop import Run
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """One call of the trainer; goes to every process.
+
+    output: the model's folder. runs: checkpoints, logs and sheets. minutes: per stage, by name.
+    steps: upper bound of every stage. live: render on the device instead of reading the cache.
+    precision: of accelerate, "no", "bf16" or "fp16".
+    """
+
+    stages: tuple[str, ...]
+    config: EmbeddedConfig
+    output: Path
+    runs: Path
+    cache: Path
+    minutes: dict[str, float]
+    steps: int | None = None
+    seed: int = 0
+    cpu: bool = True
+    live: bool = False
+    precision: str = "no"
+    snapshot_every: float = 10.0
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """The settings with the devices and files that one process works with."""
+
+    settings: Settings
+    accelerator: Accelerator = field(repr=False)
+
+    @property
+    def config(self) -> EmbeddedConfig:
+        return self.settings.config
+
+    @property
+    def device(self) -> torch.device:
+        return self.accelerator.device
+
+    @property
+    def factor(self) -> int:
+        """Pixels per latent cell."""
+        return 2 ** (len(self.config.vae.channels) - 1)
+
+    def run(self, stage: str) -> Run:
+        """The budget and files of a stage."""
+        return Run(
+            directory=self.settings.runs,
+            accelerator=self.accelerator,
+            minutes=self.settings.minutes[stage],
+            steps=self.settings.steps,
+            seed=self.settings.seed,
+            snapshot_every=self.settings.snapshot_every,
+        )
+
+    def cached(self, kinds: Sequence[str] = KINDS) -> CachedWorlds:
+        """The rendered pictures to learn from."""
+        return CachedWorlds.open(
+            self.settings.cache,
+            self.config.size,
+            kinds=kinds,
+            count=self.config.pictures // len(KINDS),
+        )
+
+    def source(self, kinds: Sequence[str] = KINDS) -> Source:
+        """Pictures to learn from, cached or rendered as they are drawn."""
+        if self.settings.live:
+            return LiveWorlds(self.config.size, self.device, kinds)
+        return self.cached(kinds)
+
+    @cached_property
+    def judged(self) -> Pictures:
+        """Unseen pictures: scenes, then as many faces."""
+        worlds = CachedWorlds.open(
+            self.settings.cache, self.config.size, first=VALIDATION, count=self.config.judged
+        )
+        return worlds.take(range(len(worlds)))
+
+    def exported_vae(self) -> AutoencoderKL:
+        """The autoencoder as exported, in float32, frozen.
+
+        Raises:
+            ModelUnavailable: the stage that makes it has not been run.
+        """
+        folder = self.settings.output / "vae"
+        if not (folder / "config.json").is_file():
+            raise ModelUnavailable(f"There is no autoencoder in {folder}; train stage vae first.")
+        vae = AutoencoderKL.from_pretrained(folder, torch_dtype=torch.float32)
+        vae.eval().requires_grad_(False)
+        return vae.to(self.device, memory_format=torch.channels_last)
+
+    def tokenizer(self) -> CLIPTokenizer:
+        """The exported tokenizer."""
+        return load_tokenizer(self.settings.output / "tokenizer")
+
+    def note(self, stage: str, measured: dict[str, float]) -> None:
+        """Keep what a stage measured in `measured.json` of the runs."""
+        file = self.settings.runs / "measured.json"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        known = json.loads(file.read_text()) if file.is_file() else {}
+        file.write_text(json.dumps(known | {stage: measured}, indent=2) + "\n")
+
+    def measured(self, stage: str) -> dict[str, float]:
+        """What `note` kept of a stage."""
+        return json.loads((self.settings.runs / "measured.json").read_text())[stage]
+
+    def sheet(self, stage: str) -> Path:
+        """Where a stage draws what it makes."""
+        return self.settings.runs / f"{stage}.png"
