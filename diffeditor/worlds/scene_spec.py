@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -54,6 +54,10 @@ SKIES: dict[str, tuple[Colour, Colour]] = {
 }
 COLOURED_FLOORS = ("plain", "tiled", "marble")
 STRETCHY = ("cube", "cylinder", "cone")
+RADII = {1: (0.62, 0.92), 2: (0.54, 0.78), 3: (0.46, 0.62)}
+"""From which the radii of so many solids are drawn: about 25 to 55 pixels across in 128."""
+PLACINGS = 12
+"""How often a place is looked for before a solid is made smaller."""
 
 _PLACES = ("on the left", "in the middle", "on the right")
 _GRAMMAR = ("a", "an", "and", "floor", "in", "left", "middle", "on", "right", "sky", "the")
@@ -138,6 +142,12 @@ def project(spec: SceneSpec, point: Sequence[float], size: float = 1.0) -> tuple
     return (0.5 + FOCAL * x / depth / 2) * size, (0.5 - FOCAL * up / depth / 2) * size
 
 
+def frame_width(spec: SceneSpec, point: Sequence[float]) -> float:
+    """How many world units the picture is wide at the depth of a world point."""
+    y, z = point[1] - spec.height, point[2] - CAMERA_Z
+    return 2 * (z * math.cos(spec.pitch) - y * math.sin(spec.pitch)) / FOCAL
+
+
 def centres(spec: SceneSpec, size: float = 1.0) -> np.ndarray:
     """Pixels (n, 2), (x, y), at which the middles of the solids are seen."""
     return np.array([project(spec, solid.centre, size) for solid in spec.solids])
@@ -163,61 +173,83 @@ def random_scene(seed: int) -> SceneSpec:
 def _random_solids(rng: np.random.Generator, count: int) -> tuple[Solid, ...]:
     """`count` solids, from left to right, that fit the frame and hardly cover each other.
 
-    Crowded draws are thrown away whole, with radii a little smaller each time.
+    What they are is drawn once and only their places anew, so that no shape is rarer for being
+    wide. Crowded places are thrown away together, with radii a little smaller each time.
     """
+    looks = [_random_look(rng) for _ in range(count)]
     shrink = 1.0
     while True:
         solids: list[Solid] = []
-        for _ in range(12 * count):
-            solid = _random_solid(rng, count, shrink)
-            if _fits(solid) and all(_apart(solid, other) for other in solids):
-                solids.append(solid)
-            if len(solids) == count:
-                return tuple(sorted(solids, key=lambda one: one.x))
-        shrink *= 0.97
+        for look in looks:
+            for _ in range(PLACINGS):
+                solid = _placed(look, rng, RADII[count], shrink)
+                if fits(solid) and all(apart(solid, other) for other in solids):
+                    solids.append(solid)
+                    break
+        if len(solids) == count:
+            return tuple(sorted(solids, key=lambda one: one.x))
+        shrink *= 0.98
 
 
-def _random_solid(rng: np.random.Generator, count: int, shrink: float) -> Solid:
-    low, high = {1: (0.62, 0.92), 2: (0.54, 0.78), 3: (0.46, 0.62)}[count]
+def _random_look(rng: np.random.Generator) -> Solid:
+    """A solid of radius one at the origin."""
     shape = str(rng.choice(SHAPES))
-    stretch = rng.uniform(0.88, 1.18, 2) if shape in STRETCHY else np.ones(2)
+    across, up = rng.uniform(0.88, 1.18, 2).tolist() if shape in STRETCHY else (1.0, 1.0)
     return Solid(
         shape=shape,
         colour=str(rng.choice(list(COLOURS))),
         pattern=str(rng.choice(PATTERNS)),
-        x=float(rng.uniform(-1.5, 1.5)),
-        z=float(rng.uniform(-0.7, 1.1)),
-        radius=float(rng.uniform(low, high) * shrink),
+        x=0.0,
+        z=0.0,
+        radius=1.0,
         yaw=float(rng.uniform(0.0, math.pi)),
-        stretch=(float(stretch[0]), float(stretch[1]), float(stretch[0])),
+        stretch=(across, up, across),
         texture=int(rng.integers(1 << 30)),
     )
 
 
-def _fits(solid: Solid) -> bool:
+def _placed(
+    look: Solid, rng: np.random.Generator, radii: tuple[float, float], shrink: float
+) -> Solid:
+    return replace(
+        look,
+        x=float(rng.uniform(-1.5, 1.5)),
+        z=float(rng.uniform(-0.7, 1.1)),
+        radius=float(rng.uniform(*radii) * shrink),
+    )
+
+
+def fits(solid: Solid) -> bool:
     """Whether its outline stays inside the frame, left and right, with a small margin."""
     near = solid.z - CAMERA_Z - 0.5 * solid.reach
     return FOCAL * (abs(solid.x) + solid.reach) < 0.96 * near
 
 
-def _apart(one: Solid, other: Solid) -> bool:
-    """Whether two solids neither touch nor hide more than a little of each other."""
+def apart(one: Solid, other: Solid, share: float = 0.82) -> bool:
+    """Whether two solids stand clear of each other on the floor and, nearly, in the picture.
+
+    share: how much of their reaches must lie between their axes from side to side.
+    """
     both = one.reach + other.reach
     return (
         math.hypot(one.x - other.x, one.z - other.z) > 1.05 * both
-        and abs(one.x - other.x) > 0.82 * both
+        and abs(one.x - other.x) > share * both
     )
 
 
-def caption(spec: SceneSpec) -> str:
-    """One sentence of words from VOCABULARY and commas."""
-    things = " and ".join(_phrase(spec, solid) for solid in sorted(spec.solids, key=lambda s: s.x))
+def caption(spec: SceneSpec, *, places: bool = True, looks: bool = True) -> str:
+    """One sentence of words from VOCABULARY and commas.
+
+    places: say where the solids stand; looks: say their colours and patterns.
+    """
+    in_order = sorted(spec.solids, key=lambda solid: solid.x)
+    things = " and ".join(_phrase(spec, solid, places, looks) for solid in in_order)
     colour = f"{spec.floor_colour} " if spec.floor in COLOURED_FLOORS else ""
     return f"{things}, {colour}{spec.floor} floor, {spec.sky} sky"
 
 
-def _phrase(spec: SceneSpec, solid: Solid) -> str:
+def _phrase(spec: SceneSpec, solid: Solid, places: bool, looks: bool) -> str:
     across = project(spec, solid.centre)[0]
-    place = _PLACES[(across > 0.4) + (across > 0.6)]
-    article = "an" if solid.colour[0] in "aeiou" else "a"
-    return f"{article} {solid.colour} {solid.pattern} {solid.shape} {place}"
+    place = f" {_PLACES[(across > 0.4) + (across > 0.6)]}" if places else ""
+    thing = f"{solid.colour} {solid.pattern} {solid.shape}" if looks else solid.shape
+    return f"{'an' if thing[0] in 'aeiou' else 'a'} {thing}{place}"

@@ -74,7 +74,7 @@ SAMPLES_AT_ONCE_ACCELERATOR = 1 << 23
 FAR = 60.0
 SUN, SHADOW_DEPTH = 0.95, 0.92
 SKY_LIGHT, FLOOR_LIGHT = 0.46, 0.26
-CONTACT_DEPTH, CONTACT_REACH = 0.55, 2.6
+CONTACT_DEPTH, CONTACT_REACH = 0.55, 1.1
 SUN_RAYS, SUN_RADIUS, SUN_SLACK = 6, 0.11, 0.25
 GOLDEN_ANGLE = 2.399963
 FOG_DEPTH, FOG_RANGE = 0.5, 22.0
@@ -343,7 +343,7 @@ def _ground_contact(world: _World, x: Tensor, z: Tensor) -> Tensor:
     shade = torch.empty(len(world.scene), *x.shape[1:], device=x.device)
     for shape, k in _kinds(world.shape, SHAPES):
         gap = footprint_gap(shape, *_on_floor(world, k, x, z))
-        shade[k] = 1 - CONTACT_DEPTH * torch.exp(-CONTACT_REACH * gap)
+        shade[k] = 1 - CONTACT_DEPTH * (1 - gap / CONTACT_REACH).clamp_min(0) ** 3
     left = torch.ones_like(x)
     for slot in world.slot.unique():
         k = world.slot == slot

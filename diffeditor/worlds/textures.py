@@ -109,15 +109,23 @@ def solid_colour(pattern: str, q: Tensor, base: Tensor, accent: Tensor, offset: 
         distance = (grid - grid.round()).square().sum(0).sqrt()
         return blend(base, accent, _step(0.36 - distance, 0.08))
     if pattern == "wooden":
-        grain = noise((x + offset[0], 0.35 * y + offset[1], z + offset[2]), 3, 1.6)
-        rings = torch.hypot(x + 0.35, 0.8 * z - 0.2) * 11 + 2.2 * grain
-        wood = _colour(WOOD, x) * 0.65 + 0.35 * base
-        return wood * (1 - 0.45 * (0.5 + 0.5 * torch.sin(rings)).square())
+        return _wood(q, base, offset)
     if pattern == "marble":
         warp = noise(1.2 * q + offset, 4, 1.6)
         vein = (1.5 * torch.sin(2 * x + 3 * y + 3.5 * warp).abs()).clamp(0, 1)
         return blend(0.55 * base, 0.35 * base + 0.62, vein)
     return base
+
+
+def _wood(q: Tensor, base: Tensor, offset: Tensor) -> Tensor:
+    """Growth rings round an axis that leans, wavy and dark on one side, and fine grain along it."""
+    x, y, z = q
+    wave = noise((x + offset[0], 0.35 * y + offset[1], z + offset[2]), 2, 1.6)
+    radius = torch.hypot(x + 0.45 + 0.25 * y, 0.9 * z - 0.3)
+    ring = (0.5 + 0.5 * torch.sin(15 * radius + 2.4 * wave)) ** 3
+    grain = noise((6 * x + offset[0], 0.7 * y, 6 * z + offset[2]), 2, 2.0)
+    wood = 0.68 * _colour(WOOD, x) + 0.32 * base
+    return wood * (1.05 - 0.55 * ring + 0.12 * grain)
 
 
 def floor_colour(
