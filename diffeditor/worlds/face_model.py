@@ -27,6 +27,8 @@ HALF_WIDTH = 0.92
 MOUTH_GAP = 0.36
 """Height of the opening of a mouth that is wide open."""
 JAW_DROP = 0.2
+SMILE_LIFT = 0.105
+"""How far full smiles raise the corners of the mouth."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -165,7 +167,7 @@ def _eyes(spec: FaceSpec) -> Points:
 
 def _lips(spec: FaceSpec) -> Points:
     """Outer lips (12), then inner lips (8)."""
-    gap, corner = _gap(spec), 0.085 * spec.smile
+    gap, corner = _gap(spec), SMILE_LIFT * spec.smile
     half = (0.36 + 0.05 * spec.smile - 0.045 * spec.open) * spec.mouth_width
     up, low = 0.080 * spec.lip_fullness, 0.110 * spec.lip_fullness
     above = [(-1, corner), (-0.6, 0.62 * up + 0.25 * corner), (-0.2, 1.05 * up), (0, 0.86 * up)]
@@ -250,14 +252,10 @@ def _hair_shapes(spec: FaceSpec, pose: Pose) -> dict[str, Points]:
     angle = np.linspace(0, np.pi, 15)
     x, rise = side * np.cos(angle), np.sin(angle) ** 0.9
     crown = np.stack([x, 0.15 + (SKULL_Y + cut.off - 0.15) * rise, np.full(15, -0.12)], axis=1)
-    tail = [(-side * (1 + cut.flare) / 2, back / 2), (-side * cut.flare, back * 0.9)]
-    tail += [
-        (-0.85 * side * cut.flare, back - 0.02),
-        (-0.4 * side, back - 0.06),
-        (0.0, back - 0.07),
-    ]
-    tail = np.array([*tail, *_mirrored(tail[:-1])])
-    behind = np.column_stack([tail, np.full(9, -0.35)])
+    edge = [(-0.5 - 0.5 * cut.flare, back / 2), (-cut.flare, back * 0.9)]
+    edge += [(-0.85 * cut.flare, back - 0.02), (-0.4, back - 0.06)]
+    tail = np.array([*edge, (0.0, back - 0.07), *_mirrored(edge)]) * (side, 1)
+    behind = np.column_stack([tail, np.full(len(tail), -0.35)])
     hair = {
         "hair_back": spline(pose.contour(np.concatenate([crown, behind]), 0.8), 3),
         "hair_front": _fringe(spec, pose, crown, front),
@@ -272,24 +270,24 @@ def _fringe(spec: FaceSpec, pose: Pose, crown: Points, low: float) -> Points:
     width, line = spec.head_width, 0.78 * spec.hairline
     side = abs(crown[0, 0])
     flare = 1 + 0.05 * max(-low, 0)
-    outer = np.concatenate(
-        [[(side * flare, low, -0.1)], crown, [(-side * flare, low, -0.1)]],
-    )
-    near, temple = min(0.92, 0.80 + 0.4 * max(low + 0.5, 0)), 0.80
+    curtain = low < -0.5
+    end = side * flare if curtain else HALF_WIDTH * width
+    near, depth, middle = (0.80, 0.10, low / 2 + 0.1) if curtain else (0.92, 0.0, low + 0.05)
     left, right = (line - 0.10 * max(s * spec.parting, 0) for s in (-1, 1))
     inner = np.array(
         [
-            (-near * width * flare, low + 0.02, 0.10),
-            (-near * width, min(low + 0.15, 0.1) * 0.5 + 0.02, 0.15),
-            (-temple * width, 0.45, 0.33),
+            (-near * width * flare, low + 0.02, depth),
+            (-near * width, middle, depth + 0.05),
+            (-0.80 * width, 0.45, 0.33),
             (-0.50 * width, left - 0.02, 0.52),
             (0.45 * spec.parting, line + 0.06, 0.60),
             (0.50 * width, right - 0.02, 0.52),
-            (temple * width, 0.45, 0.33),
-            (near * width, min(low + 0.15, 0.1) * 0.5 + 0.02, 0.15),
-            (near * width * flare, low + 0.02, 0.10),
+            (0.80 * width, 0.45, 0.33),
+            (near * width, middle, depth + 0.05),
+            (near * width * flare, low + 0.02, depth),
         ]
     )
+    outer = np.concatenate([[(end, low, -0.1)], crown, [(-end, low, -0.1)]])
     around = spline(pose.contour(outer, 0.8), 4, closed=False)
     return np.concatenate([_curled(spec, around), spline(pose.project(inner), 4, closed=False)])
 
@@ -304,27 +302,24 @@ def _curled(spec: FaceSpec, outline: Points) -> Points:
 
 
 def _feature_shapes(spec: FaceSpec, pose: Pose, points: Points) -> dict[str, Points]:
-    """Eyes, brows and nose."""
-    out: dict[str, Points] = {}
+    """Eyes, brows, nose and the middles of the cheeks."""
+    out = {"cheeks": pose.project(np.array([(-0.46, -0.24, 0.62), (0.46, -0.24, 0.62)]))}
+    lean = (0.075 * spec.gaze + 0.075 * spec.yaw) * spec.eye_size
+    ahead, aside = pose.project(np.array([(0.0, 0.0, 0.0), (lean, 0.0, 0.0)]))
     for side, brow, eye in (("l", slice(17, 22), 36), ("r", slice(26, 21, -1), 42)):
         out[f"brow_{side}"] = spline(points[brow], 3, closed=False)
         out[f"eye_{side}"] = spline(points[eye : eye + 6], 4)
         out[f"upper_lid_{side}"] = spline(points[eye : eye + 4], 4, closed=False)
-        out[f"iris_{side}"] = points[eye : eye + 6].mean(0, keepdims=True)
-    lean = 0.075 * spec.gaze + 0.03 * spec.yaw / 0.4
-    for side in "lr":
-        shift = pose.project(np.array([(lean, 0.0, 0.0), (0.0, 0.0, 0.0)]))
-        out[f"iris_{side}"] = out[f"iris_{side}"] + (shift[0] - shift[1]) * spec.eye_size
+        out[f"iris_{side}"] = points[eye : eye + 6].mean(0, keepdims=True) + aside - ahead
     bridge = points[27] + np.array([[-0.07, 0.0], [0.07, 0.0]]) * spec.scale
     out["nose"] = spline(np.concatenate([bridge[:1], points[[31, 32, 33, 34, 35]], bridge[1:]]), 3)
     out["nose_base"] = spline(points[31:36], 3, closed=False)
-    out["nostrils"] = points[[32, 34]]
     return out
 
 
 def _mouth_shapes(spec: FaceSpec, pose: Pose, points: Points) -> dict[str, Points]:
     """Lips, opening, teeth (fixed to the skull) and tongue (fixed to the jaw)."""
-    gap, corner = _gap(spec), 0.085 * spec.smile
+    gap, corner = _gap(spec), SMILE_LIFT * spec.smile
     height = min(0.16, 0.62 * gap + 0.02)
     x = np.linspace(-0.34, 0.34, 9) * spec.mouth_width
     arc = corner * 0.6 * (x / 0.34) ** 2

@@ -144,7 +144,7 @@ def stroke_distance(x: Tensor, y: Tensor, line: Tensor, radius: Tensor) -> Tenso
     return nearest
 
 
-def coarse_polygon_distance(window: Window, polygon: Tensor, size: int) -> Tensor:
+def coarse_polygon_distance(window: Window, polygon: Tensor) -> Tensor:
     """`polygon_distance` in a full window, interpolated from a grid of COARSE_CELLS.
 
     The distance to a smooth outline is almost linear between cells (the error is cell^2 / 8 radius
