@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 INTERRUPTED = 130
 WRONG_INPUT = 2
+WORLD_SIDES = (16, 2048)
+"""Pixels; renderers work with several float planes per object."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -355,9 +357,17 @@ def _add_worlds_arguments(parser: argparse.ArgumentParser) -> None:
 def _run_worlds(options: argparse.Namespace) -> None:
     from diffeditor.worlds.sheet import write_worlds
 
-    if options.n < 1 or options.size < 16:
-        raise InvalidSetting("Give at least one world (-n) of at least 16 pixels (--size).")
-    write_worlds(options.out, n=options.n, seed=options.seed, size=options.size)
+    low, high = WORLD_SIDES
+    if options.n < 1 or options.seed < 0 or not low <= options.size <= high:
+        raise InvalidSetting(
+            f"Worlds need -n from 1, --seed from 0 and --size from {low} to {high} pixels."
+        )
+    try:
+        write_worlds(options.out, options.n, options.seed, options.size)
+    except OSError as error:
+        raise InvalidSetting(
+            f"{str(options.out)!r} cannot be written; choose another folder."
+        ) from error
 
 
 def _add_train_arguments(parser: argparse.ArgumentParser) -> None:

@@ -156,7 +156,7 @@ def _decoded(source: str | os.PathLike[str] | bytes | Image.Image, name: str) ->
             return _upright(source)
     file = BytesIO(source) if isinstance(source, bytes) else _checked_path(source, name)
     with _refusing_broken(name), warnings.catch_warnings():
-        warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # MAX_PIXELS is stricter
+        warnings.simplefilter("ignore")  # of bombs: MAX_PIXELS is stricter; of odd metadata
         with Image.open(file, formats=FORMATS) as opened:
             _check_frame(opened, name)
             return _upright(opened)
