@@ -298,8 +298,7 @@ def _reported(steps: Iterator["Step"]) -> Iterator["Step"]:
     try:
         for step in steps:
             if rewrites:
-                line = f"{step.phase} {step.index}/{step.total}  {step.message}"
-                print(f"\r\x1b[K{line[:79]}", end="", file=sys.stderr, flush=True)
+                print(f"\r\x1b[K{step.message[:79]}", end="", file=sys.stderr, flush=True)
             elif step.phase != phase:
                 print(step.phase, file=sys.stderr, flush=True)
             phase = step.phase

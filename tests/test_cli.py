@@ -1,6 +1,7 @@
 """The command line against an editor with the real interface that copies instead of editing."""
 
 import json
+import pickle
 import re
 import subprocess
 import sys
@@ -8,7 +9,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from PIL import Image
 
 from diffeditor.cli import TASK_OPTIONS, main
 from diffeditor.config import PRESETS, Preset
+from diffeditor.editor import Result, Step
 from diffeditor.errors import ModelUnavailable
 from diffeditor.recipe import Recipe
 from diffeditor.tasks import TASKS, Task
@@ -40,9 +42,9 @@ class CopyingEditor:
         self.loaded.append((model, device))
         return self
 
-    def stream(self, task: Task, preset: Preset, seed: int) -> Iterator[SimpleNamespace]:
+    def stream(self, task: Task, preset: Preset, seed: int) -> Iterator[Step]:
         self.asked.append((task, preset, seed))
-        result = SimpleNamespace(
+        result = Result(
             image=task.source,
             metadata={"warnings": list(self.warnings)},
             recipe=Recipe.from_task(task, preset, seed, self.loaded[-1][0]),
@@ -52,8 +54,8 @@ class CopyingEditor:
                 if index == 2 and self.raised is not None:
                     raise self.raised
                 last = result if phase == PHASES[-1] else None
-                yield SimpleNamespace(
-                    index=index, total=len(PHASES), phase=phase, message="busy", result=last
+                yield Step(
+                    index=index + 1, total=len(PHASES), phase=phase, message="Busy", result=last
                 )
         finally:
             self.closed = True
@@ -220,7 +222,7 @@ def test_a_terminal_shows_progress_in_one_line(editor, capsys, monkeypatch):
     assert main(MOVE.split()) == 0
     printed = capsys.readouterr().err
     assert "\n" not in printed
-    assert "\r\x1b[Ksample 2/4  busy" in printed
+    assert "\r\x1b[KBusy" in printed
     assert printed.endswith("\r\x1b[K")
 
 
@@ -368,6 +370,13 @@ def test_bad_input_is_refused_before_a_model_is_loaded(
     assert re.search(message, failing(arguments, capsys))
     assert not editor.loaded
     assert set(folder.iterdir()) == before
+
+
+@pytest.mark.parametrize("model", ["nowhere", "./nowhere", "weights.ckpt", "empty", ""])
+def test_an_unusable_model_is_refused(folder, capsys, model):
+    (folder / "weights.ckpt").write_bytes(pickle.dumps({}))
+    (folder / "empty" / "unet").mkdir(parents=True)
+    assert failing(f"{MOVE} --model={model}", capsys)
 
 
 # The other commands
