@@ -118,7 +118,7 @@ def _render(settings: Settings, processes: int) -> None:
         render_missing(
             settings.cache, kind, settings.config.judged, size, first=VALIDATION, processes=1
         )
-        if not settings.live:
+        if not settings.live or "landmarks" in settings.stages:
             render_missing(settings.cache, kind, share, size, first=TRAINING, processes=processes)
 
 

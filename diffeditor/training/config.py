@@ -37,8 +37,9 @@ class Optimisation:
 class VaeConfig:
     """The autoencoder: `len(channels) - 1` halvings, trained on random crops.
 
-    kl: weight per latent element. anchor: share of the budget over which the first three latent
-    channels are held, ever more loosely, to the colours of the shrunken picture. detail: weights of
+    kl: weight per latent element. anchor: weight at first of the term that holds the first three
+    latent channels to the colours of the shrunken picture; it falls to 0 within `anchored`, a share
+    of the budget. detail: weights of
     a pixel of the background, of an object or head, and of eyes and mouth. colour_tolerance:
     largest acceptable `vae.colour_error`; a model that lost a colour direction has 0.4 and more.
     """
@@ -47,13 +48,14 @@ class VaeConfig:
     groups: int = 8
     crop: int = 64
     kl: float = 1e-5
-    anchor: float = 0.5
+    anchor: float = 3.0
+    anchored: float = 0.5
     detail: tuple[float, float, float] = (1.0, 1.3, 2.0)
     colour_tolerance: float = 0.15
     minutes: float = 13.0
     optimisation: Optimisation = field(
         default=Optimisation(
-            batch=4, learning_rate=2e-3, warmup=100, cooldown=0.6, moving_average=0.995
+            batch=6, learning_rate=2e-3, warmup=100, cooldown=0.6, moving_average=0.995
         )
     )
 
@@ -77,7 +79,7 @@ class UnetConfig:
     max_snr: float = 5.0
     uniform_from: float = 0.6
     minutes: float = 60.0
-    optimisation: Optimisation = field(default=Optimisation(batch=16, learning_rate=1e-3))
+    optimisation: Optimisation = field(default=Optimisation(batch=8, learning_rate=1e-3))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,7 +102,7 @@ class ImagePromptConfig:
     image_dropout: float = 0.1
     minutes: float = 10.0
     optimisation: Optimisation = field(
-        default=Optimisation(batch=16, learning_rate=1e-3, moving_average=0.998)
+        default=Optimisation(batch=8, learning_rate=1e-3, moving_average=0.998)
     )
 
 

@@ -15,9 +15,12 @@ from typing import TypeVar
 import torch
 from diffusers import AutoencoderKL
 from torch import nn
-from transformers import CLIPTextModel
+from transformers import CLIPImageProcessorPil, CLIPTextModel
 
+from diffeditor.backbones.stable_diffusion import IMAGE_PROMPT_FILE
+from diffeditor.faces import LANDMARKS_FILE, LandmarkNet
 from diffeditor.training.captions import write_tokenizer
+from diffeditor.training.image_prompt import PromptedDenoiser
 from diffeditor.training.unet import Denoiser, scheduler
 
 ModuleT = TypeVar("ModuleT", bound=nn.Module)
@@ -59,6 +62,28 @@ def export_denoiser(output: Path, model: Denoiser) -> None:
     with replacing(output / "text_encoder") as folder:
         text_encoder: CLIPTextModel = half_copy(model.text_encoder)
         text_encoder.save_pretrained(folder)
+
+
+def export_image_prompt(output: Path, model: PromptedDenoiser) -> None:
+    """Write `image_encoder/`, `image_processor/` and the image prompt's file."""
+    with replacing(output / "image_encoder") as folder:
+        half_copy(model.tower).save_pretrained(folder)
+    side = model.tower.config.image_size
+    processor = CLIPImageProcessorPil(
+        size={"shortest_edge": side}, crop_size={"height": side, "width": side}
+    )
+    with replacing(output / "image_processor") as folder:
+        processor.save_pretrained(folder)
+    unfinished = output / f".{IMAGE_PROMPT_FILE}"
+    half_copy(model.prompt).save(unfinished)
+    os.replace(unfinished, output / IMAGE_PROMPT_FILE)
+
+
+def export_landmarks(output: Path, model: LandmarkNet) -> None:
+    """Write the finder of face landmarks."""
+    unfinished = output / f".{LANDMARKS_FILE}"
+    half_copy(model).save(unfinished)
+    os.replace(unfinished, output / LANDMARKS_FILE)
 
 
 def half_copy(model: ModuleT) -> ModuleT:

@@ -14,15 +14,9 @@ import torch
 from diffusers import AutoencoderKL
 from torch import Tensor
 
-from diffeditor.training.data import CachedWorlds, LiveWorlds
+from diffeditor.training.data import CachedWorlds, LiveWorlds, Pictures
 
 BATCH = 16
-
-
-class LatentSource(Protocol):
-    """Anything that latents with captions can be drawn from."""
-
-    def draw(self, count: int, rng: np.random.Generator) -> tuple[Tensor, list[str]]: ...
 
 
 def fingerprint(vae: AutoencoderKL) -> str:
@@ -33,26 +27,26 @@ def fingerprint(vae: AutoencoderKL) -> str:
     return digest.hexdigest()[:12]
 
 
+class LatentSource(Protocol):
+    """Anything that latents can be drawn from, with the pictures that they encode."""
+
+    def draw(self, count: int, rng: np.random.Generator) -> tuple[Tensor, Pictures]: ...
+
+
 class EncodedWorlds:
     """The means of the posterior for all cached pictures, float16 files beside the pictures."""
 
     def __init__(self, worlds: CachedWorlds, key: str) -> None:
         """Raises FileNotFoundError when a shard was not encoded by the model of this key."""
-        self.captions = worlds.captions
+        self.worlds = worlds
         shards = [np.load(_file(shard, key), mmap_mode="r") for shard in worlds.shards]
         self._where = [(shard, i) for shard in shards for i in range(len(shard))]
 
-    def __len__(self) -> int:
-        return len(self._where)
-
-    def take(self, indices: list[int]) -> tuple[Tensor, list[str]]:
-        """(z_0 (B, 4, h, w) float32, captions) at these places."""
+    def draw(self, count: int, rng: np.random.Generator) -> tuple[Tensor, Pictures]:
+        """Latents z_0 (B, 4, h, w), float32, drawn with replacement, and their pictures."""
+        indices = rng.integers(len(self._where), size=count).tolist()
         rows = np.stack([shard[i] for shard, i in (self._where[index] for index in indices)])
-        return torch.from_numpy(rows).float(), [self.captions[index] for index in indices]
-
-    def draw(self, count: int, rng: np.random.Generator) -> tuple[Tensor, list[str]]:
-        """Latents drawn with replacement."""
-        return self.take(rng.integers(len(self), size=count).tolist())
+        return torch.from_numpy(rows).float(), self.worlds.take(indices)
 
 
 class LiveLatents:
@@ -62,10 +56,10 @@ class LiveLatents:
         self.worlds, self.vae = worlds, vae
 
     @torch.no_grad()
-    def draw(self, count: int, rng: np.random.Generator) -> tuple[Tensor, list[str]]:
-        """Latents that were never drawn before."""
+    def draw(self, count: int, rng: np.random.Generator) -> tuple[Tensor, Pictures]:
+        """Latents that were never drawn before, and their pictures."""
         drawn = self.worlds.draw(count, rng)
-        return self.vae.encode(drawn.images).latent_dist.mean, drawn.captions
+        return self.vae.encode(drawn.images).latent_dist.mean, drawn
 
 
 @torch.no_grad()

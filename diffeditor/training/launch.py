@@ -19,7 +19,7 @@ from typing import Any
 import torch
 import torch.distributed as dist
 
-from diffeditor.errors import DiffEditorError
+from diffeditor.errors import Cancelled, DiffEditorError
 
 
 class TrainingFailed(DiffEditorError):
@@ -29,6 +29,9 @@ class TrainingFailed(DiffEditorError):
 PATIENCE = timedelta(hours=1)
 """How long a process waits for another, which may be drawing sample sheets."""
 
+STOPPED = 3
+"""Exit status of a process that a signal ended in good order."""
+
 
 def launch(work: Callable[..., None], processes: int, *args: Any) -> None:
     """Run `work(*args)` in this process, or in `processes` new ones joined by gloo.
@@ -37,6 +40,7 @@ def launch(work: Callable[..., None], processes: int, *args: Any) -> None:
 
     Raises:
         TrainingFailed: a process ended with an error; the others are then stopped.
+        Cancelled: a signal ended the work.
     """
     if processes == 1:
         work(*args)
@@ -71,6 +75,8 @@ def _join(
     )
     try:
         work(*args)
+    except Cancelled:
+        raise SystemExit(STOPPED) from None
     finally:
         dist.destroy_process_group()
 
@@ -88,11 +94,13 @@ def _wait(started: list[SpawnProcess]) -> None:
         while any(one.is_alive() for one in started):
             for one in started:
                 one.join(0.5)
-            if any(one.exitcode for one in started):
+            if any(one.exitcode not in (None, 0, STOPPED) for one in started):
                 for one in started:
                     one.kill()
     finally:
         for one, handler in previous.items():
             signal.signal(one, handler)
+    if all(one.exitcode == STOPPED for one in started):
+        raise Cancelled("Training was stopped; run it again to go on from the checkpoint.")
     if any(one.exitcode for one in started):
         raise TrainingFailed("Training stopped because one of its processes failed; see the log.")

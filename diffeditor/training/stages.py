@@ -11,6 +11,12 @@ from torch import nn
 
 from diffeditor.training import export
 from diffeditor.training.data import LiveWorlds
+from diffeditor.training.image_prompt import (
+    ImagePromptJudge,
+    ImagePromptObjective,
+    build_prompted,
+)
+from diffeditor.training.landmarks import LandmarkJudge, LandmarkObjective, build_landmark_net
 from diffeditor.training.latents import (
     EncodedWorlds,
     LatentSource,
@@ -19,7 +25,7 @@ from diffeditor.training.latents import (
     fingerprint,
 )
 from diffeditor.training.loop import fit
-from diffeditor.training.unet import UnetJudge, UnetObjective, build_denoiser
+from diffeditor.training.unet import UnetJudge, UnetObjective, build_denoiser, tokenize
 from diffeditor.training.vae import (
     Autoencoder,
     VaeJudge,
@@ -92,7 +98,54 @@ def latent_source(shop: Workshop) -> LatentSource:
     return EncodedWorlds(source, key)
 
 
+def train_image_prompt(shop: Workshop) -> None:
+    """Train and export the image encoder and the image prompt for the exported UNet."""
+    config, vae, tokenizer = shop.config.image_prompt, shop.exported_vae(), shop.tokenizer()
+    images = shop.judged.images.to(shop.device)
+    z_0 = vae.encode(images).latent_dist.mean
+    empty = tokenize(tokenizer, [""] * len(images), shop.device)
+    judge = ImagePromptJudge(z_0, images, empty, config.picture)
+
+    def snapshot(model: nn.Module) -> dict[str, float]:
+        export.export_image_prompt(shop.settings.output, model)
+        with shop.accelerator.autocast():
+            measured = judge(model)
+        shop.note("image-prompt", measured)
+        return measured
+
+    model = build_prompted(config, shop.exported_denoiser(), shop.settings.seed)
+    objective = ImagePromptObjective(config, latent_source(shop), tokenizer, shop.device)
+    fit("image-prompt", objective, model, config.optimisation, shop.run("image-prompt"), snapshot)
+
+
+def train_landmarks(shop: Workshop) -> None:
+    """Train and export the finder of face landmarks."""
+    config, judged = shop.config.landmarks, shop.judged
+    scenes, faces = judged.images.split(shop.config.judged)
+    points = judged.landmarks[shop.config.judged :]
+    judge = LandmarkJudge(
+        faces.to(shop.device), points, scenes.to(shop.device), shop.sheet("landmarks")
+    )
+
+    def snapshot(model: nn.Module) -> dict[str, float]:
+        export.export_landmarks(shop.settings.output, model)
+        measured = judge(model)
+        shop.note("landmarks", measured)
+        return measured
+
+    model = build_landmark_net(config, shop.settings.seed)
+    objective = LandmarkObjective(
+        config, shop.cached(("face",)), shop.cached(("scene",)), shop.device
+    )
+    fit("landmarks", objective, model, config.optimisation, shop.run("landmarks"), snapshot)
+
+
 STAGES: MappingProxyType[str, Callable[[Workshop], None]] = MappingProxyType(
-    {"vae": train_vae, "unet": train_unet}
+    {
+        "vae": train_vae,
+        "unet": train_unet,
+        "image-prompt": train_image_prompt,
+        "landmarks": train_landmarks,
+    }
 )
 """What each stage runs, in the order of "all"."""

@@ -150,10 +150,12 @@ class UnetObjective:
         self.alphas_cumprod = scheduler().alphas_cumprod.to(device)
 
     def __call__(self, model: nn.Module, draw: Draw) -> Tensor:
-        z_0, captions = self.source.draw(self.config.optimisation.batch, draw.rng)
+        z_0, drawn = self.source.draw(self.config.optimisation.batch, draw.rng)
         z_0 = z_0.to(self.device)
         ids = tokenize(
-            self.tokenizer, dropped(captions, self.config.caption_dropout, draw.rng), self.device
+            self.tokenizer,
+            dropped(drawn.captions, self.config.caption_dropout, draw.rng),
+            self.device,
         )
         t = stratified_timesteps(len(z_0), draw, self.device)
         eps = torch.randn(z_0.shape, generator=draw.generator, device=self.device)
@@ -182,8 +184,13 @@ def sample(
 
 
 @torch.no_grad()
-def noise_errors(model: Denoiser, z_0: Tensor, ids: Tensor) -> dict[str, float]:
-    """Mean square error of eps at each of JUDGED_LEVELS, with the same noise every time."""
+def noise_errors(
+    model: Callable[[Tensor, Tensor, Tensor], Tensor], z_0: Tensor, ids: Tensor
+) -> dict[str, float]:
+    """Mean square error of eps at each of JUDGED_LEVELS, with the same noise every time.
+
+    model: (z_t, t, token ids) -> eps.
+    """
     generator = torch.Generator(z_0.device).manual_seed(0)
     alphas_cumprod = scheduler().alphas_cumprod.to(z_0.device)
     errors = {}

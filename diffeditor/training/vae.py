@@ -21,6 +21,9 @@ from diffeditor.training.data import Pictures, Source
 from diffeditor.training.loop import Draw
 from diffeditor.training.pictures import save_sheet
 
+FIRST_LOGVAR = -6.0
+"""Log variance of the posterior before training, everywhere."""
+
 SCALES = ((1.0, 1.0), (0.5, 0.5), (0.5, 0.25))
 """Weights of the L1 of values and of gradients at full, half and quarter size."""
 
@@ -44,7 +47,11 @@ class Autoencoder(nn.Module):
 
 
 def build_vae(config: VaeConfig, size: int, seed: int = 0) -> AutoencoderKL:
-    """A fresh `AutoencoderKL`; the global random state is left as it was."""
+    """A fresh `AutoencoderKL`, nearly deterministic; the global random state is left as it was.
+
+    At the usual start the noise on the latents has deviation 1 and drowns what little of a colour
+    direction gets through, so that the decoder never learns to read it.
+    """
     levels = len(config.channels)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -59,6 +66,9 @@ def build_vae(config: VaeConfig, size: int, seed: int = 0) -> AutoencoderKL:
             mid_block_add_attention=False,
             scaling_factor=1.0,
         )
+    with torch.no_grad():
+        vae.quant_conv.weight[LATENT_CHANNELS:] = 0.0
+        vae.quant_conv.bias[LATENT_CHANNELS:] = FIRST_LOGVAR
     return vae.to(memory_format=torch.channels_last)
 
 
@@ -77,8 +87,12 @@ class VaeObjective:
         )
         made, mean, logvar = model(crops, noise)
         kl = 0.5 * (mean**2 + logvar.exp() - 1 - logvar).mean()
-        anchor = max(0.0, 1 - draw.progress / self.config.anchor) * self._anchor(mean, crops)
-        return reconstruction_loss(made, crops, weight) + self.config.kl * kl + anchor
+        held = self.config.anchor * max(0.0, 1 - draw.progress / self.config.anchored)
+        return (
+            reconstruction_loss(made, crops, weight)
+            + self.config.kl * kl
+            + held * self._anchor(mean, crops)
+        )
 
     def _anchor(self, mean: Tensor, crops: Tensor) -> Tensor:
         """Distance of the first three latent channels to the colours of their cells."""

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import torch
 from accelerate import Accelerator
-from diffusers import AutoencoderKL
-from transformers import CLIPTokenizer
+from diffusers import AutoencoderKL, UNet2DConditionModel
+from transformers import CLIPTextModel, CLIPTokenizer
 
 from diffeditor.errors import ModelUnavailable
 from diffeditor.training.captions import load_tokenizer
@@ -25,6 +25,7 @@ from diffeditor.training.data import (
     Source,
 )
 from diffeditor.training.loop import Run
+from diffeditor.training.unet import Denoiser
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,6 +117,20 @@ class Workshop:
         vae = AutoencoderKL.from_pretrained(folder, torch_dtype=torch.float32)
         vae.eval().requires_grad_(False)
         return vae.to(self.device, memory_format=torch.channels_last)
+
+    def exported_denoiser(self) -> Denoiser:
+        """UNet and text encoder as exported, in float32, frozen.
+
+        Raises:
+            ModelUnavailable: the stage that makes them has not been run.
+        """
+        output = self.settings.output
+        if not (output / "unet" / "config.json").is_file():
+            raise ModelUnavailable(f"There is no UNet in {output}; train stage unet first.")
+        unet = UNet2DConditionModel.from_pretrained(output / "unet", torch_dtype=torch.float32)
+        text = CLIPTextModel.from_pretrained(output / "text_encoder", dtype=torch.float32)
+        frozen = Denoiser(unet.to(memory_format=torch.channels_last), text)
+        return frozen.eval().requires_grad_(False).to(self.device)
 
     def tokenizer(self) -> CLIPTokenizer:
         """The exported tokenizer."""
