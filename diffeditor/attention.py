@@ -12,7 +12,8 @@ from math import isqrt
 import torch
 import torch.nn.functional as F
 from diffusers import UNet2DConditionModel
-from torch import Tensor
+from diffusers.models.attention_processor import Attention
+from torch import Tensor, nn
 
 from diffeditor.geometry import Size
 from diffeditor.image_prompt import DecoupledProjections
@@ -58,7 +59,7 @@ def _inside(mask: Tensor | None, count: int) -> Tensor | None:
 
 
 def layer_grid(feature: Size, tokens: int) -> Size:
-    """The (height, width) of a layer with that many tokens, for a picture with this feature grid."""
+    """The grid of a layer with that many tokens, for a picture with this feature grid."""
     stride = isqrt(feature.area // tokens)
     return feature.divided(stride)
 
@@ -123,7 +124,7 @@ class _BankAttention:
         self._layer = layer
         self._control = control
 
-    def __call__(self, attn, hidden_states: Tensor, *_, **__) -> Tensor:  # noqa: ANN001, ANN002, ANN003
+    def __call__(self, attn: Attention, hidden_states: Tensor, *_: object, **__: object) -> Tensor:
         now = self._control.current
         key, value = attn.to_k(hidden_states), attn.to_v(hidden_states)
         if now.write is not None:
@@ -138,17 +139,17 @@ class _BankAttention:
 class _DecoupledAttention:
     """Cross-attention with the image prompt's own keys and values beside the text's."""
 
-    def __init__(self, projections, control: AttentionControl) -> None:  # noqa: ANN001
+    def __init__(self, projections: nn.Module, control: AttentionControl) -> None:
         self._projections = projections
         self._control = control
 
     def __call__(
         self,
-        attn,  # noqa: ANN001
+        attn: Attention,
         hidden_states: Tensor,
         encoder_hidden_states: Tensor | None = None,
-        *_,  # noqa: ANN002
-        **__,  # noqa: ANN003
+        *_: object,
+        **__: object,
     ) -> Tensor:
         now = self._control.current
         text = encoder_hidden_states if encoder_hidden_states is not None else hidden_states
@@ -156,18 +157,18 @@ class _DecoupledAttention:
         mixed = _attend(attn, query, attn.to_k(text), attn.to_v(text))
         if now.image_tokens is not None and now.image_scale:
             tokens = now.image_tokens.to(query.dtype)
-            key, value = self._projections["to_k_ip"](tokens), self._projections["to_v_ip"](tokens)
+            key, value = self._projections.to_k_ip(tokens), self._projections.to_v_ip(tokens)
             mixed = mixed + now.image_scale * _attend(attn, query, key, value)
         return _project_out(attn, mixed)
 
 
-def _attend(attn, query: Tensor, key: Tensor, value: Tensor) -> Tensor:  # noqa: ANN001
+def _attend(attn: Attention, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
     """softmax(q k^T / sqrt(d)) v with the layer's heads: (B, tokens, C)."""
     q, k, v = (x.unflatten(-1, (attn.heads, -1)).transpose(1, 2) for x in (query, key, value))
     return F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
 
 
-def _project_out(attn, mixed: Tensor) -> Tensor:  # noqa: ANN001
+def _project_out(attn: Attention, mixed: Tensor) -> Tensor:
     for layer in attn.to_out:
         mixed = layer(mixed)
     return mixed

@@ -147,7 +147,7 @@ PRESETS: dict[str, Preset] = {
     "diffeditor": DIFFEDITOR,
     "dragondiffusion": replace(
         DIFFEDITOR,
-        description="The baseline: no image prompt, regional SDE, time travel or regional split [D]",
+        description="The baseline: no image prompt, regional SDE, time travel, split [D]",
         guide=(StepWindow(stop=0.6),),
         regional_guidance=False,
         sde=NOWHERE,

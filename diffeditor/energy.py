@@ -71,7 +71,7 @@ def patch_similarities(a: Tensor, b: Tensor, patches: Patches) -> Tensor:
 
 
 def left_similarities(a: Tensor, b: Tensor, patches: Patches) -> Tensor:
-    """(P,) mean mu(cos) of a and b over the start cells that no end patch covers; 0 if none is left."""
+    """(P,) mean mu(cos) of a and b over the start cells that no end patch covers; 0 without any."""
     cos = unit(_patch_cosines(a, patches.start, b, patches.start)) * patches.left
     return cos.sum(1) / patches.left.sum(1).clamp_min(1)
 

@@ -1,4 +1,4 @@
-"""Decoder features of the plain UNet, with early exit: same weights, nothing run past the last one."""
+"""Decoder features of the plain UNet with early exit: nothing is run past the last one."""
 
 from collections.abc import Callable, Sequence
 
@@ -9,7 +9,7 @@ from torch import Tensor
 from diffeditor.geometry import Size
 
 
-class _Reached(Exception):  # noqa: N818 - a signal, not an error
+class _Reached(Exception):
     """The last wanted block has returned."""
 
 

@@ -84,7 +84,7 @@ class ObjectMap:
     scale: float = 1.0
 
     def rescaled(self, source: Size, target: Size) -> "ObjectMap":
-        """The map on another grid; an unscaled shift is rounded there so that cells map to cells."""
+        """The map on another grid; an unscaled shift is rounded there, cells map to cells."""
         shift = self.shift.rescaled(source, target)
         if self.scale == 1.0:
             shift = shift.rounded()

@@ -6,12 +6,15 @@
 The features are those of the plain UNet under the source's prompt [DragonDiffusion sec. 3.2].
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from diffeditor.backbones.base import Denoiser
+from diffeditor.geometry import Point, Size
 from diffeditor.inversion import Trajectory
 from diffeditor.plan import EditPlan
 from diffeditor.schedule import Level
@@ -86,3 +89,34 @@ class Guidance:
             z = self.trajectory.at(step)
             known[step] = self.denoiser.features(z, level.t, self.text.expand(len(z), -1, -1))
         return known[step]
+
+
+@torch.no_grad()
+def reached(guidance: Guidance, pairs: Sequence[tuple[Point, Point]]) -> list[float]:
+    """How far each pair (start, end), in feature cells, got: 1 is the end, 0 the start.
+
+    Where the start's reference features are now is found by the best match in the features of the
+    last guided step, within one and a half times the pair's distance of the start; what counts is
+    the part of the way along the pair. Empty if no step was guided.
+    """
+    if not guidance.gen_features:
+        return []
+    ref = guidance.trajectory.features[guidance.last_step]
+    return [_progress(guidance.gen_features, ref, *pair) for pair in pairs]
+
+
+def _progress(gen: Sequence[Tensor], ref: Sequence[Tensor], start: Point, end: Point) -> float:
+    grid = Size(*gen[0].shape[-2:])
+    row, column = start.cell(grid)
+    likeness = sum(
+        F.cosine_similarity(c[0], f[0, :, row, column][:, None, None], dim=0)
+        for c, f in zip(gen, ref, strict=True)
+    )
+    rows = torch.arange(grid.height, device=gen[0].device)[:, None] - row
+    columns = torch.arange(grid.width, device=gen[0].device)[None] - column
+    way = (end.x - start.x, end.y - start.y)
+    length = max(way[0] ** 2 + way[1] ** 2, 1e-9)
+    near = rows**2 + columns**2 <= 2.25 * length + 2
+    best = int(torch.where(near, likeness, -torch.inf).argmax())
+    found = (best % grid.width - column, best // grid.width - row)
+    return (found[0] * way[0] + found[1] * way[1]) / length

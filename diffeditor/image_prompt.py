@@ -1,7 +1,7 @@
 """The image prompt: a picture as tokens, and the K/V projections through which they are attended.
 
     CLIP hidden states (B, tokens, clip width) -> ImagePromptEncoder -> image tokens (B, n, D)
-    out = Attn(q, K(text), V(text)) + gamma * Attn(q, K_ip(tokens), V_ip(tokens))  [DiffEditor eq. 5]
+    out = Attn(q, K(text), V(text)) + gamma Attn(q, K_ip(tokens), V_ip(tokens))  [DiffEditor eq. 5]
 
 Files have the layout of the published weights: `image_proj.*` for the encoder, and
 `ip_adapter.{2k + 1}.to_{k,v}_ip.weight` for the k-th cross-attention layer in the order of
@@ -22,7 +22,6 @@ from torch import Tensor, nn
 from transformers import CLIPImageProcessorPil
 
 from diffeditor.errors import ModelUnavailable
-
 
 STRETCHED = 256
 """Side in pixels of the square that a picture is stretched to before CLIP's own processing [R]."""
@@ -71,7 +70,7 @@ def _feed_forward(dim: int, mult: int) -> nn.Sequential:
 
 @dataclass(frozen=True, kw_only=True)
 class ImagePromptConfig:
-    """Sizes of an ImagePromptEncoder; the defaults are the published file's (depth 8 in the paper)."""
+    """Sizes of an ImagePromptEncoder; defaults of the published file (the paper has depth 8)."""
 
     clip_dim: int = 1280
     dim: int = 768
@@ -197,7 +196,7 @@ def _read(path: Path, allow_pickle: bool) -> tuple[dict[str, Tensor], int]:
     try:
         if path.suffix == ".safetensors":
             with safe_open(str(path), framework="pt") as file:  # type: ignore[no-untyped-call]
-                tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+                tensors = {key: file.get_tensor(key) for key in file.keys()}
                 return tensors, int((file.metadata() or {}).get("dim_head", 64))
         if not allow_pickle:
             raise ModelUnavailable(

@@ -39,7 +39,7 @@ class Trajectory:
     features: dict[int, list[Tensor]] = field(default_factory=dict)
 
     @property
-    def z_T(self) -> Tensor:  # noqa: N802 - the paper's symbol
+    def z_T(self) -> Tensor:
         return self.latents[-1]
 
     def at(self, step: int) -> Tensor:

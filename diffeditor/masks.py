@@ -61,7 +61,7 @@ def box_centre(mask: np.ndarray) -> Point:
 
 
 def moved_mask(mask: np.ndarray, object_map: ObjectMap) -> np.ndarray:
-    """A bool mask (H, W) in pixels after the object's map (in the same pixels), cropped to the frame."""
+    """A bool mask (H, W) after the object's map in the same pixels, cropped to the frame."""
     grid = Size(*mask.shape)
     cells = CellMap.of(object_map, grid, torch.device("cpu"))
     tensor = torch.from_numpy(mask.astype(np.float32))[None, None]
@@ -113,7 +113,7 @@ class Patches:
         return cls.of(starts, ends, grid, device)
 
     def copied(self, x: Tensor) -> Tensor:
-        """x (B, C, h, w) with the start cells' values written to the end cells, in order of pairs."""
+        """x (B, C, h, w) with the start cells' values written to the end cells, pair by pair."""
         flat = x.flatten(2)
         result = flat.clone()
         for start, end, valid in zip(self.start, self.end, self.valid > 0, strict=True):

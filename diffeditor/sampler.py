@@ -25,6 +25,7 @@ from diffeditor.schedule import (
     Level,
     RegionalNoise,
     ddim_invert_step,
+    predict_x0,
     regional_ddim_step,
     renoise_step,
 )
@@ -51,10 +52,15 @@ class Conditions:
 
 @dataclass(frozen=True, kw_only=True)
 class Sampled:
-    """State after a step: latents z (1, C, h, w) and, in a guided step, |G| / |eps| (a scalar)."""
+    """State after a step.
+
+    z, x_0: (1, C, h, w) latents, and the clean latents that they point to
+    guidance_ratio: |G| / |eps|, a scalar, in a guided step
+    """
 
     step: int
     z: Tensor
+    x_0: Tensor
     guidance_ratio: Tensor | None
 
 
@@ -78,17 +84,27 @@ class Sampler:
         z = self.plan.start(self.trajectory.z_T)
         attention = self.attention()
         for i, level in enumerate(self.levels):
-            sde = self.regional_noise(i)
-            rounds = self.preset.rounds(i)
-            for r in range(rounds):
-                eps = self.eps(z, level, attention(i))
-                G = self.guidance(z, i, level) if self.preset.guides(i) else None  # noqa: N806
-                z_p = regional_ddim_step(z, eps, level, guidance=G, sde=sde)
-                if r + 1 < rounds:  # [R] also travels back after the last round, in vain
-                    z = self.travelled_back(z_p, i, level)
-            z = z_p
-            yield Sampled(step=i, z=z, guidance_ratio=None if G is None else G.norm() / eps.norm())
+            now, sde = attention(i), self.regional_noise(i)
+            step = self.step(z, i, level, now, sde)
+            for _ in range(self.preset.rounds(i) - 1):  # [R] travels back once more, in vain
+                z = self.travelled_back(step.z, i, level)
+                step = self.step(z, i, level, now, sde)
+            yield step
+            z = step.z
         return z
+
+    def step(
+        self, z: Tensor, i: int, level: Level, now: AttentionPass, sde: RegionalNoise | None
+    ) -> Sampled:
+        """One step down from latents z (1, C, h, w) at level t."""
+        eps = self.eps(z, level, now)
+        G = self.guidance(z, i, level) if self.preset.guides(i) else None
+        return Sampled(
+            step=i,
+            z=regional_ddim_step(z, eps, level, guidance=G, sde=sde),
+            x_0=predict_x0(z, eps, level.a_t),
+            guidance_ratio=None if G is None else G.norm() / eps.norm(),
+        )
 
     def eps(self, z: Tensor, level: Level, now: AttentionPass) -> Tensor:
         """Noise by classifier-free guidance, both halves in one batch."""

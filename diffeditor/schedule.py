@@ -40,7 +40,7 @@ class Level:
 
 @dataclass(frozen=True)
 class Schedule:
-    """What a scheduler's config fixes: alphas_cumprod (T numbers), offset, what the UNet predicts."""
+    """What a scheduler's config fixes: alphas_cumprod (T numbers), offset, the UNet's prediction."""
 
     alphas_cumprod: tuple[float, ...]
     steps_offset: int = 1

@@ -1,5 +1,6 @@
 """What the engine needs of a latent diffusion model, and the denoiser it runs during one edit."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol
@@ -29,10 +30,13 @@ class Denoiser:
         self._schedule = schedule
         self._blocks = blocks
         self._control = control
+        self.samples = Counter[str]()
+        """Latents put through the UNet so far, by use: "eps", "features", "guided" (by gradient)."""
 
     def eps(self, z: Tensor, t: int, text: Tensor, now: AttentionPass = PLAIN) -> Tensor:
         """Noise (B, C, h, w) float32 predicted for latents at timestep t under text (B, n, D)."""
         self._control.current = now
+        self.samples["eps"] += len(z)
         try:
             output = self._call(z, t, text)
         finally:
@@ -41,6 +45,7 @@ class Denoiser:
 
     def features(self, z: Tensor, t: int, text: Tensor) -> list[Tensor]:
         """Decoder features (B, channels, 2h, 2w) float32 of the plain UNet; gradients flow to z."""
+        self.samples["guided" if torch.is_grad_enabled() else "features"] += len(z)
         grid = Size(2 * z.shape[-2], 2 * z.shape[-1])
         maps = decoder_features(self._unet, self._blocks, lambda: self._call(z, t, text))
         return on_feature_grid(maps, grid)
@@ -61,10 +66,16 @@ class Backbone(Protocol):
 
     name: str
     schedule: Schedule
-    native_size: int
-    multiple: int
-    latent_factor: int
     strengths: Mapping[str, Mapping[str, float]]
+
+    @property
+    def native_size(self) -> int: ...
+
+    @property
+    def multiple(self) -> int: ...
+
+    @property
+    def latent_factor(self) -> int: ...
 
     @property
     def device(self) -> torch.device: ...

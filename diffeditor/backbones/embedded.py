@@ -1,4 +1,4 @@
-"""The small model that comes with DiffEditor: where its files are. Its classes are the usual ones."""
+"""Where the small model that comes with DiffEditor is. Its classes are the usual ones."""
 
 from pathlib import Path
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
 from PIL import Image
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import CLIPTextModel, CLIPTokenizer, CLIPVisionModelWithProjection
 
 from diffeditor.attention import attached
@@ -41,15 +41,15 @@ class StableDiffusion:
 
     @property
     def latent_factor(self) -> int:
-        return 2 ** (len(self.vae.config.block_out_channels) - 1)
+        return 2 ** (len(self.vae.config["block_out_channels"]) - 1)
 
     @property
     def multiple(self) -> int:
-        return self.latent_factor * 2 ** (len(self.unet.config.block_out_channels) - 1)
+        return self.latent_factor * 2 ** (len(self.unet.config["block_out_channels"]) - 1)
 
     @property
     def native_size(self) -> int:
-        return self.unet.config.sample_size * self.latent_factor
+        return self.unet.config["sample_size"] * self.latent_factor
 
     @property
     def feature_blocks(self) -> tuple[int, int]:
@@ -63,12 +63,12 @@ class StableDiffusion:
 
     @torch.no_grad()
     def encode(self, pictures: Tensor) -> Tensor:
-        latents = self.vae.encode(pictures.to(self.device, self.vae.dtype)).latent_dist.mean
-        return latents.float() * self.vae.config.scaling_factor
+        encoded = self.vae.encode(pictures.to(self.device, self.vae.dtype), return_dict=False)
+        return encoded[0].mean.float() * self.vae.config["scaling_factor"]
 
     @torch.no_grad()
     def decode(self, z: Tensor) -> Tensor:
-        scaled = (z / self.vae.config.scaling_factor).to(self.vae.dtype)
+        scaled = (z / self.vae.config["scaling_factor"]).to(self.vae.dtype)
         return self.vae.decode(scaled, return_dict=False)[0].float().clamp(-1, 1)
 
     @property
@@ -89,13 +89,13 @@ class StableDiffusion:
 
     def dropped_words(self, prompt: str) -> str:
         ids = self.tokenizer(prompt).input_ids[1:-1]
-        return self.tokenizer.decode(ids[self._max_tokens - 2 :]).strip()
+        return str(self.tokenizer.decode(ids[self._max_tokens - 2 :])).strip()
 
     @torch.no_grad()
     def embed_images(self, pictures: Sequence[Image.Image]) -> tuple[Tensor, Tensor] | None:
         if self.image_encoder is None or self.image_prompt is None:
             return None
-        pixels = clip_pixels(pictures, self.image_encoder.config.image_size)
+        pixels = clip_pixels(pictures, int(self.image_encoder.config.image_size))
         pixels = pixels.to(self.device, self.image_encoder.dtype)
         both = torch.cat([pixels, torch.zeros_like(pixels)])
         hidden = self.image_encoder(both, output_hidden_states=True).hidden_states[-2]
@@ -111,10 +111,11 @@ class StableDiffusion:
 
     def to(self, device: torch.device, dtype: torch.dtype) -> "StableDiffusion":
         """This model on a device; the networks in `dtype`, the VAE in float32."""
-        self.vae.to(device=device, dtype=torch.float32)
-        for part in (self.unet, self.text_encoder, self.image_encoder, self.image_prompt):
+        nn.Module.to(self.vae, device, torch.float32)
+        parts = (self.unet, self.text_encoder, self.image_encoder, self.image_prompt)
+        for part in parts:
             if part is not None:
-                part.to(device=device, dtype=dtype)
+                nn.Module.to(part, device, dtype)
         return self
 
 
@@ -158,7 +159,7 @@ def load_stable_diffusion(
 _WEIGHTS = ("diffusion_pytorch_model", "model")
 
 
-def _part(cls, folder: Path):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+def _part(cls, folder: Path):  # type: ignore[no-untyped-def]
     if not (folder / "config.json").is_file():
         raise ModelUnavailable(f"{folder} lacks config.json; give a complete diffusers folder.")
     if not any(folder.glob("*.safetensors")):

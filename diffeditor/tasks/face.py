@@ -148,11 +148,12 @@ def fit_onto(landmarks: np.ndarray, target: np.ndarray) -> np.ndarray:
     Takes out position, size and roll of the head, and keeps its shape, expression and turn.
     """
     steady = list(STEADY)
-    matrix, _ = cv2.estimateAffinePartial2D(
+    found = cv2.estimateAffinePartial2D(
         landmarks[steady].astype(np.float32),
         target[steady].astype(np.float32),
         method=cv2.LMEDS,
     )
+    matrix = cast(np.ndarray | None, found[0])
     if matrix is None:
         raise InvalidEdit("The landmarks of the two faces cannot be fitted onto each other.")
     return landmarks @ matrix[:, :2].T + matrix[:, 2]

@@ -37,7 +37,7 @@ from diffeditor.tasks.base import (
 )
 
 SURROUNDINGS = 0.12
-"""How far round the object, in its mean side, contact shadows and halos may change with it [ours]."""
+"""How far round the object, in its mean side, shadows and halos may change with it [ours]."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

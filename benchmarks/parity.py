@@ -1,0 +1,464 @@
+"""Compare the engine, stage by stage, with recorded traces of the published release.
+
+    python -m benchmarks.parity --model DIR --golden DIR
+
+DIR/model holds a diffusers folder `sd/`, a CLIP tower `image_encoder/` and `ip_sd15_64.bin`;
+DIR/golden holds pairs NAME.json / NAME.safetensors (or a folder `traces/` of them). One row is
+printed for each trace and stage; the exit status is 1 if any row misses its tolerance. Errors are
+the largest absolute difference relative to the largest recorded value.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from PIL import Image
+from safetensors.torch import load_file
+from torch import Tensor
+
+from diffeditor.attention import AttentionPass
+from diffeditor.backbones import StableDiffusion, load_stable_diffusion
+from diffeditor.backbones.base import Denoiser
+from diffeditor.config import PRESETS, Preset, Strengths
+from diffeditor.geometry import Size, working_size
+from diffeditor.guidance import ENERGY_UNIT, Guidance
+from diffeditor.images import to_image, to_tensor
+from diffeditor.inversion import ImageCondition, Trajectory, invert
+from diffeditor.masks import Patches
+from diffeditor.plan import EditPlan, Grid
+from diffeditor.sampler import Conditions, Sampler
+from diffeditor.schedule import Level, RegionalNoise, ddim_invert_step, regional_ddim_step
+from diffeditor.tasks import Appearance, Drag, Face, Move, Paste, Task
+
+FACE_SIDE = 1024
+"""Recorded face landmarks are in pixels of a square picture of this side."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One comparison: its stage, the relative error and the tolerance."""
+
+    stage: str
+    error: float
+    tolerance: float
+
+    @property
+    def passed(self) -> bool:
+        return self.error <= self.tolerance
+
+
+@dataclass(frozen=True)
+class Trace:
+    """One recorded run: its arguments and tensors, and the same edit as a task of ours."""
+
+    name: str
+    kind: str
+    args: dict[str, Any]
+    tensors: dict[str, Tensor]
+
+    @classmethod
+    def load(cls, path: Path) -> "Trace":
+        meta = json.loads(path.read_text("utf-8"))
+        tensors = load_file(path.with_suffix(".safetensors"))
+        return cls(path.stem, meta["task"], meta["args"], tensors)
+
+    def __getitem__(self, key: str) -> Tensor:
+        return self.tensors[key]
+
+    def picture(self, key: str) -> Image.Image:
+        return Image.fromarray(self.tensors[key].numpy())
+
+    def mask(self, key: str) -> np.ndarray:
+        mask = self.tensors[key].numpy()
+        return (mask if mask.ndim == 2 else mask[..., 0]) > 0
+
+    @cached_property
+    def task(self) -> Task:
+        """The edit in our terms."""
+        return _TASKS[self.kind](self)
+
+    @cached_property
+    def preset(self) -> Preset:
+        """The "release" preset with this run's strengths."""
+        a = self.args
+        weights = {
+            k: float(a[k]) for k in ("w_edit", "w_content", "w_contrast", "w_inpaint") if k in a
+        }
+        everywhere = {"eta_out": a["SDE_strength"]} if self.kind == "drag_face" else {}
+        return replace(
+            PRESETS["release"],
+            resolution=a["max_resolution"],
+            guidance_scale=float(a["guidance_scale"]),
+            energy_scale=float(a["energy_scale"]),
+            eta_in=a["SDE_strength"],
+            image_prompt_scale=a["ip_scale"],
+            **weights,
+            **everywhere,
+        )
+
+
+def _move(trace: Trace) -> Task:
+    (x0, y0), (x1, y1) = trace.args["selected_points"]
+    fill = next((k for k in ("in/mask_ref", "in/mask_fill") if k in trace.tensors), None)
+    return Move(
+        image=trace.picture("in/original_image"),
+        mask=trace.mask("in/mask"),
+        shift=(x1 - x0, y1 - y0),
+        scale=trace.args["resize_scale"],
+        fill_mask=None if fill is None else trace.mask(fill),
+        prompt=trace.args["prompt"],
+    )
+
+
+def _drag(trace: Trace) -> Task:
+    flat = trace.args["selected_points"]
+    return Drag(
+        image=trace.picture("in/original_image"),
+        mask=trace.mask("in/mask"),
+        points=list(zip(flat[::2], flat[1::2], strict=True)),
+        prompt=trace.args["prompt"],
+    )
+
+
+def _face(trace: Trace) -> Task:
+    picture = _through_face_square(trace.picture("in/original_image"))
+    scale = np.array(picture.size) / FACE_SIDE
+    return Face(
+        image=picture,
+        source_landmarks=trace["in/landmarks"].numpy() * scale,
+        target_landmarks=trace["in/landmarks_ref"].numpy() * scale,
+    )
+
+
+def _through_face_square(picture: Image.Image) -> Image.Image:
+    """The release brings faces to 1024 x 1024 first, and from there to the working size."""
+    square = picture.resize((FACE_SIDE, FACE_SIDE), Image.Resampling.BICUBIC)
+    back = cv2.resize(np.asarray(square), picture.size, interpolation=cv2.INTER_LANCZOS4)
+    return Image.fromarray(back)
+
+
+def _appearance(trace: Trace) -> Task:
+    return Appearance(
+        image=trace.picture("in/img_base"),
+        mask=trace.mask("in/mask_base"),
+        reference=trace.picture("in/img_replace"),
+        reference_mask=trace.mask("in/mask_replace"),
+        prompt=trace.args["prompt"],
+        reference_prompt=trace.args["prompt_replace"],
+    )
+
+
+def _paste(trace: Trace) -> Task:
+    return Paste(
+        image=trace.picture("in/img_base"),
+        reference=trace.picture("in/img_replace"),
+        reference_mask=trace.mask("in/mask_base"),
+        shift=(trace.args["dx"], trace.args["dy"]),
+        scale=trace.args["resize_scale"],
+        prompt=trace.args["prompt"],
+        reference_prompt=trace.args["prompt_replace"],
+    )
+
+
+_TASKS: dict[str, Callable[[Trace], Task]] = {
+    "move": _move,
+    "drag": _drag,
+    "drag_face": _face,
+    "appearance": _appearance,
+    "paste": _paste,
+}
+
+
+def masks_of(task: Task, grid: Grid) -> dict[str, Tensor]:
+    """Our masks under the names of the recorded ones."""
+    if isinstance(task, Move):
+        c = task.cells(grid)
+        return {"mask_cur": c.dst, "mask_other": c.keep, "mask_non_overlap": c.vacated}
+    if isinstance(task, Appearance):
+        b, r = task.cells(grid)
+        return {"mask_base_cur": b, "mask_replace_cur": r}
+    if isinstance(task, Paste):
+        cells = task.cells(grid)
+        return {"mask_base_cur": cells.b, "mask_replace_cur": cells.r}
+    patches = Patches.between(task.targets(), grid.source, grid.feature, grid.device)
+    return {
+        "mask_cur": _scattered(patches.end, grid.feature),
+        "mask_tar": _scattered(patches.start, grid.feature),
+    }
+
+
+def _scattered(cells: Tensor, grid: Size) -> Tensor:
+    masks = torch.zeros(len(cells), grid.area)
+    return masks.scatter_(1, cells, 1.0).view(-1, grid.height, grid.width)
+
+
+def relative(ours: Tensor, recorded: Tensor) -> float:
+    """Largest difference relative to the largest recorded value; infinite for NaN."""
+    recorded = recorded.float()
+    error = (ours.float() - recorded).abs().max() / recorded.abs().max().clamp_min(1e-12)
+    return float(error) if torch.isfinite(error) else float("inf")
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One trace run through one model."""
+
+    model: StableDiffusion
+    trace: Trace
+
+    def rows(self) -> Iterator[Row]:
+        """All stages in order of the method."""
+        with torch.no_grad(), self.model.denoiser() as denoiser:
+            yield from self.inputs()
+            yield from self.masks()
+            sampler = self.sampler(denoiser)
+            yield from self.inversion(sampler)
+            yield from self.steps(sampler)
+            yield from self.free_run(sampler)
+
+    @cached_property
+    def grid(self) -> Grid:
+        task = self.trace.task
+        side = self.trace.preset.resolution or self.model.native_size
+        size = working_size(task.size, side, self.model.multiple)
+        return Grid(
+            source=task.size,
+            working=size,
+            latent_factor=self.model.latent_factor,
+            device=torch.device("cpu"),
+        )
+
+    @cached_property
+    def strengths(self) -> Strengths:
+        return self.trace.preset.strengths(self.trace.task.strengths, {})
+
+    @cached_property
+    def plan(self) -> EditPlan:
+        return self.trace.task.plan(self.grid, self.strengths, self.trace.preset)
+
+    @cached_property
+    def levels(self) -> tuple[Level, ...]:
+        return self.model.schedule.levels(self.trace.preset.steps)
+
+    @cached_property
+    def tokens(self) -> tuple[Tensor, Tensor]:
+        found = self.model.embed_images(self.trace.task.pictures)
+        if found is None:
+            raise SystemExit("The model has no image prompt.")
+        return found
+
+    def inputs(self) -> Iterator[Row]:
+        trace = self.trace
+        pictures = torch.cat([to_tensor(p) for p in trace.task.pictures])
+        latents = self.model.encode(pictures)
+        with_picture, without = self.tokens
+        for k in range(len(pictures)):
+            one = slice(k, k + 1)
+            yield Row(
+                f"latents of picture {k}", relative(latents[one], trace[f"pre/latent0.{k}"]), 1e-4
+            )
+            yield Row(
+                f"image tokens {k}", relative(with_picture[one], trace[f"pre/emb_im.{k}"]), 1e-4
+            )
+            recorded = trace[f"pre/emb_im_uncond.{k}"]
+            yield Row(f"empty image tokens {k}", relative(without[one], recorded), 1e-4)
+        text = self.model.embed_text(trace.task.prompts)
+        yield Row("text", relative(text, trace["inv/context"]), 1e-4)
+
+    def masks(self) -> Iterator[Row]:
+        for name, ours in masks_of(self.trace.task, self.grid).items():
+            recorded = self.trace[f"masks/{name}"]
+            different = int((ours.view(recorded.shape) != recorded).sum())
+            yield Row(f"masks/{name} (cells differing)", different, 0)
+
+    def sampler(self, denoiser: Denoiser) -> Sampler:
+        trace, preset = self.trace, self.trace.preset
+        text = self.model.embed_text(["", trace.task.prompts[0]])
+        image = torch.stack([self.tokens[1].flatten(0, 1), self.tokens[0].flatten(0, 1)])
+        trajectory = self.inverted(denoiser)
+        guidance = Guidance(
+            denoiser=denoiser,
+            plan=self.plan,
+            trajectory=trajectory,
+            text=text[1:],
+            energy_scale=self.strengths.energy_scale,
+            regional=preset.regional_guidance,
+        )
+        drawn = dict(zip(trace["sde/i"].tolist(), trace["sde/noise"], strict=True))
+        return Sampler(
+            denoiser=denoiser,
+            plan=self.plan,
+            trajectory=trajectory,
+            levels=self.levels,
+            conditions=Conditions(
+                text=text,
+                image=ImageCondition(tokens=image, scale=self.strengths.image_prompt_scale),
+            ),
+            preset=preset,
+            strengths=self.strengths,
+            guidance=guidance,
+            noise=lambda i: drawn[i],
+        )
+
+    def inverted(self, denoiser: Denoiser) -> Trajectory:
+        steps = self.trace.preset.steps
+        bank_steps = [i for i in range(steps) if (i, steps) in self.plan.kv.window]
+        text = self.model.embed_text(self.trace.task.prompts)
+        z_0 = self.trace["inv/latents"][0]
+        run = invert(denoiser, z_0, self.levels, text, bank_steps=bank_steps)
+        while True:
+            try:
+                next(run)
+            except StopIteration as finished:
+                return finished.value
+
+    def inversion(self, sampler: Sampler) -> Iterator[Row]:
+        ours = torch.stack(sampler.trajectory.latents)
+        yield Row("inversion latents", relative(ours, self.trace["inv/latents"]), 1e-4)
+        start = sampler.plan.start(sampler.trajectory.z_T)
+        yield Row("z_T", relative(start, self.trace["edit/z_T"]), 1e-4)
+
+    def steps(self, sampler: Sampler) -> Iterator[Row]:
+        """Every recorded step from its recorded input; each stage over all of them."""
+        noted: dict[str, list[tuple[Tensor, Tensor]]] = {}
+
+        def note(stage: str, ours: Tensor, recorded: Tensor) -> None:
+            noted.setdefault(stage, []).append((ours.reshape(recorded.shape), recorded))
+
+        attention = sampler.attention()
+        for row, i in enumerate(self.trace["steps/i"].tolist()):
+            self._step(sampler, row, i, attention(i), note)
+        tolerances = {"energy": 1e-3, "gradient": 1e-3, "guidance": 1e-3}
+        for stage, pairs in noted.items():
+            ours, recorded = (torch.stack(side) for side in zip(*pairs, strict=True))
+            yield Row(stage, relative(ours, recorded), tolerances.get(stage.split()[0], 1e-4))
+
+    def _step(
+        self,
+        sampler: Sampler,
+        row: int,
+        i: int,
+        attention: AttentionPass,
+        note: Callable[[str, Tensor, Tensor], None],
+    ) -> None:
+        trace, level = self.trace, self.levels[i]
+        z = trace["steps/latent"][row][None]
+        both = sampler.denoiser.eps(torch.cat([z, z]), level.t, sampler.conditions.text, attention)
+        without, with_text = both.chunk(2)
+        note("eps without text", without[0], trace["steps/eps_uncond"][row])
+        note("eps with text", with_text[0], trace["steps/eps_text"][row])
+        eps = without + self.strengths.guidance_scale * (with_text - without)
+        guided = trace["guid/row"].tolist()
+        known = row in guided
+        G = self._guided(sampler, z, i, guided.index(row), note) if known else None
+        noise = sampler.regional_noise(i)
+        ours = regional_ddim_step(z, eps, level, guidance=G, sde=_batched(noise))
+        note("next latent", ours[0], trace["steps/latent_prev"][row])
+        rolled = trace["roll/row"].tolist()
+        if row in rolled:
+            self._rolled(sampler, row, rolled.index(row), level, note)
+
+    def _guided(
+        self,
+        sampler: Sampler,
+        z: Tensor,
+        i: int,
+        k: int,
+        note: Callable[[str, Tensor, Tensor], None],
+    ) -> Tensor:
+        trace, unit = self.trace, ENERGY_UNIT * self.strengths.energy_scale
+        found = sampler.guidance.gradients(z, i, self.levels[i])
+        note("energy of the edit", found.edit, trace["guid/loss_edit"][k])
+        note("gradient of the edit", unit * found.grad_edit, trace["guid/grad_edit"][k])
+        if found.content is not None and found.grad_content is not None:
+            note("energy of the content", found.content, trace["guid/loss_con"][k])
+            note("gradient of the content", unit * found.grad_content, trace["guid/grad_con"][k])
+        G = sampler.guidance.combined(found)
+        note("guidance", G, trace["guid/guidance"][k])
+        return G
+
+    def _rolled(
+        self,
+        sampler: Sampler,
+        row: int,
+        k: int,
+        level: Level,
+        note: Callable[[str, Tensor, Tensor], None],
+    ) -> None:
+        trace = self.trace
+        if int(trace["roll/roll_t"][k]) != level.p:
+            note("roll-forward timestep", torch.tensor(float(level.p)), trace["roll/roll_t"][k])
+        z_p = trace["steps/latent_prev"][row][None]
+        eps = sampler.denoiser.eps(z_p, level.p, sampler.conditions.prompt)
+        note("roll-forward eps", eps, trace["roll/roll_eps"][k])
+        again = row + 1 < len(trace["steps/ri"]) and int(trace["steps/ri"][row + 1]) > 0
+        if again:
+            back = ddim_invert_step(z_p, eps, level)
+            note("roll-forward latent", back[0], trace["steps/latent_next_in"][row])
+
+    def free_run(self, sampler: Sampler) -> Iterator[Row]:
+        run = sampler.run()
+        while True:
+            try:
+                next(run)
+            except StopIteration as finished:
+                z_0 = finished.value
+                break
+        yield Row("free run z_0", relative(z_0, self.trace["edit/z_0"]), 5e-3)
+        ours = np.asarray(to_image(self.model.decode(z_0)), np.float32)
+        recorded = self.trace["out/image_rgb"].numpy().astype(np.float32)
+        yield Row("free run picture", float(np.abs(ours - recorded).max()) / 255, 2e-2)
+
+
+def _batched(noise: RegionalNoise | None) -> RegionalNoise | None:
+    """The recorded draw as a batch of one."""
+    if noise is None or noise.noise.ndim == 4:
+        return noise
+    return replace(noise, noise=noise.noise[None])
+
+
+def compare(model: StableDiffusion, traces: Path) -> bool:
+    """Print the table; True if every row passes."""
+    paths = sorted(traces.glob("*.json"))
+    if not paths:
+        raise SystemExit(f"There are no traces in {traces}.")
+    passed = True
+    for path in paths:
+        trace = Trace.load(path)
+        for row in Comparison(model, trace).rows():
+            passed &= row.passed
+            verdict = "ok" if row.passed else "MISS"
+            found = f"{row.error:10.2e}  <= {row.tolerance:.0e}  {verdict}"
+            print(f"{trace.name:12} {row.stage:42} {found}", flush=True)
+    return passed
+
+
+def load_model(folder: Path) -> StableDiffusion:
+    """The recorded model: a diffusers folder and an image prompt in the released layout."""
+    return load_stable_diffusion(
+        folder / "sd",
+        image_prompt=folder / "ip_sd15_64.bin",
+        image_encoder=folder / "image_encoder",
+        allow_pickle=True,
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--model", type=Path, required=True)
+    parser.add_argument("--golden", type=Path, required=True)
+    args = parser.parse_args()
+    traces = args.golden / "traces" if (args.golden / "traces").is_dir() else args.golden
+    sys.exit(0 if compare(load_model(args.model), traces) else 1)
+
+
+if __name__ == "__main__":
+    main()

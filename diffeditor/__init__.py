@@ -1,0 +1,68 @@
+"""DiffEditor: edit a picture by pointing.
+
+The public names are loaded when they are first used, so that importing the package is quick.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from diffeditor.config import PRESETS, Preset
+    from diffeditor.editor import Editor, Result, Step, load_editor
+    from diffeditor.errors import (
+        Cancelled,
+        DiffEditorError,
+        EmptyMask,
+        InvalidEdit,
+        InvalidImage,
+        InvalidSetting,
+        ModelUnavailable,
+        NoFaceFound,
+        OutOfBounds,
+        OutOfMemory,
+    )
+    from diffeditor.recipe import Recipe
+    from diffeditor.tasks import TASKS, Appearance, Drag, Face, Move, Paste
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "PRESETS",
+    "TASKS",
+    "Appearance",
+    "Cancelled",
+    "DiffEditorError",
+    "Drag",
+    "Editor",
+    "EmptyMask",
+    "Face",
+    "InvalidEdit",
+    "InvalidImage",
+    "InvalidSetting",
+    "ModelUnavailable",
+    "Move",
+    "NoFaceFound",
+    "OutOfBounds",
+    "OutOfMemory",
+    "Paste",
+    "Preset",
+    "Recipe",
+    "Result",
+    "Step",
+    "__version__",
+    "load_editor",
+]
+
+_HOMES = {
+    "config": ("PRESETS", "Preset"),
+    "editor": ("Editor", "Result", "Step", "load_editor"),
+    "recipe": ("Recipe",),
+    "tasks": ("TASKS", "Appearance", "Drag", "Face", "Move", "Paste"),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module 'diffeditor' has no attribute {name!r}")
+    return getattr(import_module(f"diffeditor.{_HOME_OF.get(name, 'errors')}"), name)
