@@ -1,0 +1,58 @@
+"""Components for pictures that take uploads to this page and nothing else."""
+
+from pathlib import Path
+
+import gradio as gr
+from gradio.data_classes import ImageData
+from gradio.utils import get_upload_folder
+
+from ui import text
+
+
+def local(path: str | Path | None) -> str | Path | None:
+    """The path, unless it is an address, from which Gradio would download.
+
+    Raises:
+        gr.Error: it is one.
+    """
+    if path is not None and "://" in str(path):
+        raise gr.Error(text.NOT_UPLOADED, print_exception=False)
+    return path
+
+
+class Picture(gr.Image):
+    """An uploaded picture; its value is the path of the upload, to be read by the engine.
+
+    Gradio's own reads any path on this machine that comes without the mark of an upload.
+    """
+
+    is_template = True
+
+    async def async_move_resource_to_block_cache(
+        self, url_or_file_path: str | Path | None
+    ) -> str | None:
+        return await super().async_move_resource_to_block_cache(local(url_or_file_path))
+
+    def preprocess(self, payload: ImageData | None) -> str | None:
+        if payload is None:
+            return None
+        folder = Path(get_upload_folder()).resolve()
+        path = Path(payload.path or "").resolve()
+        if not path.is_relative_to(folder) or not path.is_file():
+            raise gr.Error(text.NOT_UPLOADED, print_exception=False)
+        return str(path)
+
+
+class Painter(gr.ImageEditor):
+    """An uploaded picture with brush strokes over it; its value is a `Painted`."""
+
+    is_template = True
+
+    async def async_move_resource_to_block_cache(
+        self, url_or_file_path: str | Path | None
+    ) -> str | None:
+        return await super().async_move_resource_to_block_cache(local(url_or_file_path))
+
+
+# Gradio writes a stub of these classes beside this file, which type checkers would then believe.
+Path(__file__).with_suffix(".pyi").unlink(missing_ok=True)
