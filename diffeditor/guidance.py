@@ -119,4 +119,4 @@ def _progress(gen: Sequence[Tensor], ref: Sequence[Tensor], start: Point, end: P
     near = rows**2 + columns**2 <= 2.25 * length + 2
     best = int(torch.where(near, likeness, -torch.inf).argmax())
     found = (best % grid.width - column, best // grid.width - row)
-    return (found[0] * way[0] + found[1] * way[1]) / length
+    return float((found[0] * way[0] + found[1] * way[1]) / length)
