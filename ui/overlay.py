@@ -68,7 +68,9 @@ def _enlarged(mask: Mask, pixels: npt.NDArray[np.uint8]) -> Mask:
 
 
 def _drawn(point: Place, scale: float) -> tuple[int, int]:
-    return round(point[0] * scale), round(point[1] * scale)
+    """The nearest drawn pixel; what lies far outside is brought to where it is as invisible."""
+    x, y = (round(float(np.clip(value * scale, -SIDE, 2 * SIDE))) for value in point)
+    return x, y
 
 
 def _arrow(pixels: npt.NDArray[np.uint8], begin: tuple[int, int], end: tuple[int, int]) -> None:

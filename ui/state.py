@@ -3,6 +3,7 @@
 Nothing here outlives a request: the page itself keeps what the user entered.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias, TypedDict
@@ -98,6 +99,11 @@ def read_mask(path: str, image: Image.Image) -> Mask:
 def _check_size(mask: Image.Image, image: Image.Image) -> None:
     if mask.size != image.size:
         raise InvalidImage(text.mask_size(mask.size, image.size))
+
+
+def is_number(value: Any) -> bool:
+    """Whether a cell of a table or a number box holds a finite number."""
+    return isinstance(value, int | float) and math.isfinite(value)
 
 
 def box_centre(mask: Mask) -> Place:

@@ -7,7 +7,7 @@ from gradio.components import Component
 
 from diffeditor import Drag
 from ui import text
-from ui.state import Arrow, Page, Place
+from ui.state import Arrow, Page, Place, is_number
 from ui.tabs.tool import Click, Tool
 
 
@@ -47,7 +47,7 @@ def task(page: Page) -> Drag:
 def arrows(page: Page) -> list[Arrow]:
     """The rows that hold four numbers."""
     rows = [row for row in pairs_of(page.controls["points"]) if len(row) == 4]
-    numbers = [row for row in rows if all(isinstance(cell, int | float) for cell in row)]
+    numbers = [row for row in rows if all(is_number(cell) for cell in row)]
     return [((x0, y0), (x1, y1)) for x0, y0, x1, y1 in numbers]
 
 

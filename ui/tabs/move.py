@@ -6,7 +6,7 @@ from gradio.components import Component
 from diffeditor import Move
 from ui import text
 from ui.controls import file_picture
-from ui.state import Arrow, Page, Place, box_centre, read_mask
+from ui.state import Arrow, Page, Place, box_centre, is_number, read_mask
 from ui.tabs.tool import Click, Tool
 
 
@@ -38,7 +38,7 @@ def task(page: Page) -> Move:
 def arrows(page: Page) -> list[Arrow]:
     """From the object's middle to where it goes."""
     dx, dy, mask = page.controls["dx"], page.controls["dy"], page.source.mask
-    if dx is None or dy is None or not mask.any() or (dx, dy) == (0, 0):
+    if not (is_number(dx) and is_number(dy) and mask.any()) or (dx, dy) == (0, 0):
         return []
     x, y = box_centre(mask)
     return [((x, y), (x + dx, y + dy))]

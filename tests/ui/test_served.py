@@ -1,0 +1,193 @@
+"""The running page, asked as programs and strangers ask it."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from gradio_client import Client, handle_file
+from gradio_client.exceptions import AppError
+from PIL import Image
+
+from diffeditor import TASKS
+from tests.ui.fakes import PAINT, FakeEditor
+from ui import text
+
+Served = tuple[str, FakeEditor]
+
+
+@pytest.fixture
+def files(image: Image.Image, mask_file: str, tmp_path: Path) -> dict[str, Any]:
+    """A picture and a mask on the client's side."""
+    image.save(tmp_path / "picture.png")
+    return {"picture": handle_file(str(tmp_path / "picture.png")), "mask": handle_file(mask_file)}
+
+
+@pytest.fixture(scope="module")
+def client(served: Served) -> Client:
+    return Client(served[0], verbose=False)
+
+
+def inputs_of(task: str, files: dict[str, Any]) -> dict[str, Any]:
+    both = {"image": files["picture"], "mask": files["mask"]}
+    second = {"reference": files["picture"], "reference_mask": files["mask"]}
+    return {
+        "move": {**both, "shift": [5, 3]},
+        "drag": {**both, "points": [[[2, 2], [6, 6]]]},
+        "face": {"image": files["picture"], "reference": files["picture"]},
+        "paste": {"image": files["picture"], **second, "shift": [5, 3]},
+        "appearance": {**both, **second},
+    }[task]
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_every_task_is_an_endpoint(
+    task: str, served: Served, client: Client, files: dict[str, Any], image: Image.Image
+) -> None:
+    _, editor = served
+    answer, numbers = client.predict(
+        **inputs_of(task, files), changes={"steps": 9}, seed=4, api_name=f"/{task}"
+    )
+    with Image.open(answer) as picture:
+        assert picture.size == image.size
+        assert picture.convert("RGB").getpixel((0, 0)) == PAINT
+    assert numbers["task"] == task
+    ran, preset, seed = editor.runs[-1]
+    assert (ran.name, preset.steps, seed) == (task, 9, 4)
+
+
+def test_the_tasks_are_the_only_endpoints(client: Client) -> None:
+    named = client.view_api(return_format="dict", print_info=False)["named_endpoints"]
+    assert set(named) == {f"/{task}" for task in TASKS}
+    fields = [parameter["parameter_name"] for parameter in named["/move"]["parameters"]]
+    assert fields == [
+        *("image", "mask", "shift", "scale", "fill_mask", "prompt"),
+        *("preset", "changes", "seed"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"shift": [0, 0]}, "stays where it is"),
+        ({"shift": "far"}, "shift must be two numbers"),
+        ({"changes": {"steps": 0}}, "steps must be from"),
+        ({"changes": {"guide": 1}}, "no setting 'guide'"),
+        ({"preset": "best"}, "no preset 'best'"),
+        ({"seed": 0.5}, "must be a whole number"),
+    ],
+)
+def test_an_endpoint_answers_with_the_sentence(
+    wrong: dict[str, Any], words: str, client: Client, files: dict[str, Any]
+) -> None:
+    with pytest.raises(AppError, match=words):
+        client.predict(**inputs_of("move", files) | wrong, api_name="/move")
+
+
+# Strangers
+
+
+def ask(url: str, task: str, data: list[Any]) -> str:
+    """The events that a raw request to an endpoint leads to."""
+    event = httpx.post(f"{url}gradio_api/call/{task}", json={"data": data}).json()["event_id"]
+    return httpx.get(f"{url}gradio_api/call/{task}/{event}", timeout=20).text
+
+
+def upload(url: str, path: Path) -> str:
+    with path.open("rb") as file:
+        return httpx.post(f"{url}gradio_api/upload", files={"files": file}).json()[0]
+
+
+MARK = {"meta": {"_type": "gradio.FileData"}}
+
+
+@pytest.mark.parametrize("mark", [{}, MARK])
+def test_a_file_of_the_server_is_never_read(
+    mark: dict[str, Any], served: Served, image: Image.Image, tmp_path: Path
+) -> None:
+    url, editor = served
+    image.save(tmp_path / "private.png")
+    mine = upload(url, tmp_path / "private.png")
+    ran = len(editor.runs)
+    rest = [None, None, "all", None, "diffeditor", {}, 0]
+    for path in (
+        str(tmp_path / "private.png"),
+        f"{Path(mine).parent}/../../../{tmp_path}/private.png",
+    ):
+        answer = ask(url, "face", [{"path": path, **mark}, {"path": mine, **MARK}, *rest])
+        assert "event: error" in answer and "private" not in answer
+    assert len(editor.runs) == ran
+    assert "event: complete" in ask(url, "face", [{"path": mine, **MARK}] * 2 + rest)
+
+
+@pytest.mark.parametrize("address", ["http://127.0.0.1:9/a.png", "https://example.org/a.png"])
+@pytest.mark.parametrize("key", ["path", "url"])
+def test_nothing_is_fetched_for_a_stranger(address: str, key: str, served: Served) -> None:
+    url, editor = served
+    ran = len(editor.runs)
+    picture = {"path": "a.png", **MARK, key: address}
+    answer = ask(url, "face", [picture, picture, None, None, "all", None, "diffeditor", {}, 0])
+    assert "event: error" in answer
+    assert len(editor.runs) == ran
+
+
+def page_event(url: str, target: str, changes: dict[str, Any]) -> str:
+    """What the page's own event on an element does, with the inputs' first values changed."""
+    config = httpx.get(f"{url}config").json()
+    components = {one["id"]: one for one in config["components"]}
+    [event] = [
+        one
+        for one in config["dependencies"]
+        if any(components[i]["props"].get("value") == target for i, _ in one["targets"] if i)
+    ]
+    data = [
+        changes.get(components[i]["props"].get("label"), components[i]["props"].get("value"))
+        for i in event["inputs"]
+    ]
+    session = {"session_hash": "stranger", "fn_index": event["id"]}
+    httpx.post(f"{url}gradio_api/queue/join", json={"data": data, **session})
+    answer = ""
+    with httpx.stream(
+        "GET", f"{url}gradio_api/queue/data?session_hash=stranger", timeout=20
+    ) as got:
+        for line in got.iter_lines():
+            answer += line
+            if "process_completed" in line:
+                return answer
+    return answer
+
+
+@pytest.mark.parametrize("mark", [{}, MARK])
+def test_the_brush_component_reads_uploads_only(
+    mark: dict[str, Any], served: Served, image: Image.Image, tmp_path: Path
+) -> None:
+    url, editor = served
+    image.save(tmp_path / "private.png")
+    ran = len(editor.runs)
+    stolen = {"background": {"path": str(tmp_path / "private.png"), **mark}, "layers": []}
+    answer = page_event(url, text.EDIT, {text.PICTURE: stolen})
+    assert '"success":false' in answer
+    assert len(editor.runs) == ran
+    assert "Load a picture first" in page_event(url, text.EDIT, {})
+
+
+# The page itself
+
+
+def test_the_page_loads_nothing_from_elsewhere(served: Served) -> None:
+    url, _ = served
+    html = httpx.get(url).text
+    loaded = re.findall(r"<(?:script|link|img|iframe)[^>]*(?:src|href)=\"([^\"]+)\"", html)
+    styles = httpx.get(f"{url}theme.css").text
+    loaded += re.findall(r"url\(['\"]?(\w+:[^)'\"]+)", styles)
+    outside = [one for one in loaded if re.match(r"(https?:)?//", one)]
+    assert [one for one in outside if not one.startswith(url)] == []
+    assert "fonts.googleapis" not in html + styles
+
+
+def test_nobody_is_told_that_the_page_runs(served: Served) -> None:
+    config = httpx.get(f"{served[0]}config").json()
+    assert config["analytics_enabled"] is False
+    assert "https://" not in json.dumps([c["props"].get("value") for c in config["components"]])
