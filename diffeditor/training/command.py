@@ -95,6 +95,7 @@ def _budgets(config: EmbeddedConfig, stage: str, minutes: float | None) -> dict[
     own = {
         "vae": config.vae.minutes,
         "unet": config.unet.minutes,
+        "decoder": config.decoder.minutes,
         "image-prompt": config.image_prompt.minutes,
         "landmarks": config.landmarks.minutes,
     }

@@ -119,7 +119,7 @@ class LandmarkConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class EmbeddedConfig:
-    """The whole embedded model.
+    """The whole embedded model. `decoder` is how the decoder is trained further by itself.
 
     pictures: rendered ones to learn from, half scenes and half faces. judged: unseen ones of each
     kind that the stages are judged by.
@@ -129,6 +129,15 @@ class EmbeddedConfig:
     pictures: int = 16384
     judged: int = 32
     vae: VaeConfig = field(default=VaeConfig())
+    decoder: VaeConfig = field(
+        default=VaeConfig(
+            anchor=0.0,
+            minutes=50.0,
+            optimisation=Optimisation(
+                batch=8, learning_rate=1e-3, warmup=100, cooldown=0.6, moving_average=0.998
+            ),
+        )
+    )
     unet: UnetConfig = field(default=UnetConfig())
     image_prompt: ImagePromptConfig = field(default=ImagePromptConfig())
     landmarks: LandmarkConfig = field(default=LandmarkConfig())
@@ -142,6 +151,12 @@ TINY = EmbeddedConfig(
         channels=(8, 8, 8),
         groups=4,
         crop=16,
+        colour_tolerance=10.0,
+        optimisation=Optimisation(batch=2, learning_rate=1e-3, warmup=2),
+    ),
+    decoder=VaeConfig(
+        crop=16,
+        anchor=0.0,
         colour_tolerance=10.0,
         optimisation=Optimisation(batch=2, learning_rate=1e-3, warmup=2),
     ),

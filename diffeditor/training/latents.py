@@ -20,10 +20,11 @@ BATCH = 16
 
 
 def fingerprint(vae: AutoencoderKL) -> str:
-    """Twelve hexadecimal digits that name these weights."""
+    """Twelve hexadecimal digits that name the weights of the encoder, on which latents depend."""
     digest = hashlib.sha256()
-    for _, weights in sorted(vae.state_dict().items()):
-        digest.update(weights.detach().float().cpu().contiguous().numpy().tobytes())
+    for part in (vae.encoder, vae.quant_conv):
+        for _, weights in sorted(part.state_dict().items()):
+            digest.update(weights.detach().float().cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()[:12]
 
 

@@ -7,9 +7,11 @@ from collections.abc import Callable
 from types import MappingProxyType
 
 import numpy as np
+from diffusers import AutoencoderKL
 from torch import nn
 
 from diffeditor.training import export
+from diffeditor.training.config import VaeConfig
 from diffeditor.training.data import LiveWorlds
 from diffeditor.training.image_prompt import (
     ImagePromptJudge,
@@ -36,7 +38,7 @@ from diffeditor.training.vae import (
 )
 from diffeditor.training.workshop import Workshop
 
-STANDARD = 256
+STANDARD = 96
 """Training pictures on which the latent channels are standardised."""
 
 
@@ -44,25 +46,55 @@ def train_vae(shop: Workshop) -> None:
     """Train and export the autoencoder.
 
     Raises:
-        CollapsedColours: it lost a colour direction; nothing is exported then.
+        CollapsedColours: it lost a colour direction.
     """
-    config, source, judged = shop.config.vae, shop.source(), shop.config.judged
-    standard = source.draw(STANDARD, np.random.default_rng(shop.settings.seed)).images
-    images = shop.judged.images
-    judge = VaeJudge(images[:judged], images[judged:], shop.sheet("vae"))
+    config = shop.config.vae
+    standard = shop.source().draw(STANDARD, np.random.default_rng(shop.settings.seed)).images
+
+    def finished(model: nn.Module) -> AutoencoderKL:
+        vae = copy.deepcopy(model.vae)
+        standardise(vae, standard.to(shop.device))
+        return vae
+
+    vae = build_vae(config, shop.config.size, shop.settings.seed)
+    _fit_vae(shop, "vae", config, vae, finished)
+
+
+def train_decoder(shop: Workshop) -> None:
+    """Train the exported autoencoder's decoder further and export it; latents stay as they are.
+
+    The UNet depends on the encoder alone, so both can be trained at the same time.
+
+    Raises:
+        CollapsedColours: it lost a colour direction.
+    """
+    vae = shop.exported_vae()
+    for part in (vae.decoder, vae.post_quant_conv):
+        part.requires_grad_(True)
+    _fit_vae(shop, "decoder", shop.config.decoder, vae, lambda model: model.vae)
+
+
+def _fit_vae(
+    shop: Workshop,
+    stage: str,
+    config: VaeConfig,
+    vae: AutoencoderKL,
+    finished: Callable[[nn.Module], AutoencoderKL],
+) -> None:
+    judged = shop.config.judged
+    scenes, faces = shop.judged.images.split(judged)
+    judge = VaeJudge(scenes, faces, shop.sheet(stage))
 
     def snapshot(model: nn.Module) -> dict[str, float]:
-        finished = copy.deepcopy(model)
-        standardise(finished.vae, standard.to(shop.device))
-        measured = judge(finished)
-        export.export_vae(shop.settings.output, finished.vae)
-        shop.note("vae", measured)
+        made = finished(model)
+        measured = judge(made)
+        export.export_vae(shop.settings.output, made)
+        shop.note(stage, measured)
         return measured
 
-    model = Autoencoder(build_vae(config, shop.config.size, shop.settings.seed))
-    objective = VaeObjective(config, source, shop.factor, shop.device)
-    fit("vae", objective, model, config.optimisation, shop.run("vae"), snapshot)
-    require_colours(shop.measured("vae")["colour_error"], config.colour_tolerance)
+    objective = VaeObjective(config, shop.source(), shop.factor, shop.device)
+    fit(stage, objective, Autoencoder(vae), config.optimisation, shop.run(stage), snapshot)
+    require_colours(shop.measured(stage)["colour_error"], config.colour_tolerance)
 
 
 def train_unet(shop: Workshop) -> None:
@@ -144,6 +176,7 @@ STAGES: MappingProxyType[str, Callable[[Workshop], None]] = MappingProxyType(
     {
         "vae": train_vae,
         "unet": train_unet,
+        "decoder": train_decoder,
         "image-prompt": train_image_prompt,
         "landmarks": train_landmarks,
     }

@@ -172,8 +172,7 @@ class VaeJudge:
     def __init__(self, scenes: Tensor, faces: Tensor, sheet: Path) -> None:
         self.scenes, self.faces, self.sheet = scenes, faces, sheet
 
-    def __call__(self, model: nn.Module) -> dict[str, float]:
-        vae = model.vae
+    def __call__(self, vae: AutoencoderKL) -> dict[str, float]:
         true = torch.cat([self.scenes, self.faces]).to(vae.device)
         made, half = reconstruct(vae, true), len(self.scenes)
         shown = (slice(0, min(8, half)), slice(half, half + 8))

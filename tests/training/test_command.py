@@ -1,0 +1,166 @@
+"""The whole trainer at tiny size: what it exports, what it refuses, how it is called."""
+
+import argparse
+import hashlib
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from diffusers import DDIMScheduler, StableDiffusionPipeline
+from PIL import Image
+from safetensors import safe_open
+from transformers import CLIPImageProcessorPil, CLIPVisionModelWithProjection
+
+from diffeditor.backbones.stable_diffusion import load_stable_diffusion
+from diffeditor.errors import InvalidSetting, ModelUnavailable
+from diffeditor.faces import LandmarkNet
+from diffeditor.training import command
+from diffeditor.training.command import add_arguments, train_embedded
+from diffeditor.training.config import TINY
+from diffeditor.training.launch import TrainingFailed, launch
+
+
+def test_the_stock_pipeline_loads_the_folder_and_draws(model: Path) -> None:
+    pipeline = StableDiffusionPipeline.from_pretrained(
+        model, torch_dtype=torch.float32, image_encoder=None
+    )
+    pipeline.set_progress_bar_config(disable=True)
+    assert isinstance(pipeline.scheduler, DDIMScheduler)
+    drawn = pipeline(
+        "a red ball", num_inference_steps=2, generator=torch.Generator().manual_seed(0)
+    ).images[0]
+    assert drawn.size == (TINY.size, TINY.size)
+
+
+def test_the_engine_loads_the_folder(model: Path) -> None:
+    loaded = load_stable_diffusion(model)
+    assert loaded.native_size == TINY.size
+    assert loaded.latent_factor == 4
+    tokens = loaded.embed_images([Image.new("RGB", (32, 32), "red")])
+    assert tokens is not None
+    assert tokens[0].shape == (1, TINY.image_prompt.queries, TINY.unet.text_width)
+    assert torch.isfinite(tokens[0]).all()
+
+
+def test_the_image_encoder_and_its_processor_load(model: Path) -> None:
+    tower = CLIPVisionModelWithProjection.from_pretrained(model / "image_encoder")
+    processor = CLIPImageProcessorPil.from_pretrained(model / "image_processor")
+    pixels = processor(images=Image.new("RGB", (50, 40)), return_tensors="pt").pixel_values
+    assert pixels.shape[-1] == tower.config.image_size
+
+
+def test_the_landmark_finder_loads(model: Path) -> None:
+    net = LandmarkNet.load(model / "landmarks.safetensors")
+    assert net(torch.zeros(1, 3, 128, 128)).shape == (1, 68, 32, 32)
+
+
+def test_all_weights_are_half_precision_safetensors(model: Path) -> None:
+    files = list(model.rglob("*.safetensors"))
+    assert len(files) == 6
+    for path in files:
+        with safe_open(str(path), framework="pt") as file:
+            kinds = {file.get_tensor(key).dtype for key in file.keys()}
+        assert kinds <= {torch.float16, torch.int64}, path
+    assert not [path for path in model.rglob("*") if path.suffix in (".bin", ".pt", ".ckpt")]
+
+
+def test_sums_match_all_files(model: Path) -> None:
+    lines = (model / "SHA256SUMS").read_text().splitlines()
+    named = dict(reversed(line.split("  ")) for line in lines)
+    files = [path for path in model.rglob("*") if path.is_file() and path.name != "SHA256SUMS"]
+    assert set(named) == {path.relative_to(model).as_posix() for path in files}
+    for path in files:
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        assert named[path.relative_to(model).as_posix()] == digest
+
+
+def test_every_stage_measures_finite_numbers_and_draws(model: Path) -> None:
+    runs = model.parent / "runs"
+    measured = json.loads((runs / "measured.json").read_text())
+    assert set(measured) == set(command.STAGES)
+    assert all(abs(x) < 1e6 for numbers in measured.values() for x in numbers.values())
+    for stage in ("vae", "decoder", "unet", "landmarks"):
+        assert Image.open(runs / f"{stage}.png").width >= 2 * TINY.size
+
+
+def test_two_processes_train_together(cache: Path, tmp_path: Path) -> None:
+    train_embedded(
+        "vae",
+        output=tmp_path / "model",
+        runs=tmp_path / "runs",
+        cache=cache,
+        max_steps=3,
+        processes=2,
+        precision="no",
+        device="cpu",
+        config=TINY,
+    )
+    assert (tmp_path / "model" / "vae" / "diffusion_pytorch_model.safetensors").is_file()
+
+
+def _fail() -> None:
+    raise ValueError("on purpose")
+
+
+def test_a_failing_process_is_reported(capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(TrainingFailed):
+        launch(_fail, 2)
+    assert "on purpose" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(("stage", "missing"), [("unet", "stage vae"), ("decoder", "stage vae")])
+def test_a_stage_says_which_other_it_needs(
+    cache: Path, tmp_path: Path, stage: str, missing: str
+) -> None:
+    with pytest.raises(ModelUnavailable, match=missing):
+        train_embedded(
+            stage,
+            output=tmp_path / "model",
+            runs=tmp_path / "runs",
+            cache=cache,
+            precision="no",
+            device="cpu",
+            config=TINY,
+        )
+
+
+def test_unknown_stages_and_devices_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(InvalidSetting, match="vae"):
+        train_embedded("gan", output=tmp_path)
+    with pytest.raises(InvalidSetting, match="auto or cpu"):
+        train_embedded("vae", output=tmp_path, device="tpu")
+
+
+def test_minutes_are_shared_out_over_all_stages() -> None:
+    shares = command._budgets(TINY, "all", 100.0)
+    assert sum(shares.values()) == pytest.approx(100.0)
+    assert command._budgets(TINY, "vae", 7.0)["vae"] == 7.0
+
+
+def test_the_command_line_reaches_every_argument(monkeypatch: pytest.MonkeyPatch) -> None:
+    called: dict[str, object] = {}
+    monkeypatch.setattr(
+        command, "train_embedded", lambda stage, **given: called.update(stage=stage, **given)
+    )
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
+    line = (
+        "--stage unet --output o --runs r --cache c --minutes 2 --max-steps 3 --pictures 4 "
+        "--device cpu --processes 2 --precision no --snapshot-every 5 --seed 6"
+    )
+    command.run(parser.parse_args(line.split()))
+    assert called == {
+        "stage": "unet",
+        "output": Path("o"),
+        "runs": Path("r"),
+        "cache": Path("c"),
+        "minutes": 2.0,
+        "max_steps": 3,
+        "pictures": 4,
+        "device": "cpu",
+        "processes": 2,
+        "precision": "no",
+        "snapshot_every": 5.0,
+        "seed": 6,
+    }

@@ -1,0 +1,79 @@
+"""The cache of rendered worlds and the worlds rendered as they are drawn."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from diffeditor.training.data import (
+    TRAINING,
+    VALIDATION,
+    CachedWorlds,
+    LiveWorlds,
+    render_missing,
+)
+from diffeditor.worlds import random_face, random_scene, render
+
+SIZE = 32
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    cache = tmp_path_factory.mktemp("cache")
+    for kind in ("scene", "face"):
+        render_missing(cache, kind, 3, SIZE)
+    return cache
+
+
+def test_cached_pictures_are_those_of_the_renderer(folder: Path) -> None:
+    worlds = CachedWorlds.open(folder, SIZE)
+    taken = worlds.take(range(6))
+    for index, make in ((1, random_scene), (4, random_face)):
+        true = render(make(TRAINING + index % 3), SIZE)
+        seen = (taken.images[index].permute(1, 2, 0).numpy() + 1) * 127.5
+        assert np.abs(seen - true.image).max() <= 1.01
+        assert taken.captions[index] == true.caption
+        inside = np.logical_or.reduce(true.masks)
+        assert (inside <= (taken.detail[index].numpy() > 0)).mean() > 0.99
+    np.testing.assert_allclose(taken.landmarks[4].numpy(), true.landmarks, rtol=1e-5)
+    assert torch.isnan(taken.landmarks[1]).all()
+    assert set(taken.detail[4].unique().tolist()) == {0, 1, 2}
+
+
+def test_rendering_again_renders_nothing(folder: Path) -> None:
+    before = {path: path.stat().st_mtime_ns for path in folder.rglob("*.npy")}
+    render_missing(folder, "scene", 3, SIZE)
+    assert {path: path.stat().st_mtime_ns for path in folder.rglob("*.npy")} == before
+
+
+def test_no_half_written_shard_is_left(folder: Path) -> None:
+    assert [path.name for path in folder.glob("*/*")] == [str(TRAINING)] * 2
+
+
+def test_training_and_validation_are_apart(folder: Path) -> None:
+    render_missing(folder, "scene", 1, SIZE, first=VALIDATION)
+    assert len(CachedWorlds.open(folder, SIZE, kinds=("scene",))) == 3
+    assert len(CachedWorlds.open(folder, SIZE, kinds=("scene",), first=VALIDATION)) == 1
+
+
+def test_an_empty_cache_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="render some first"):
+        CachedWorlds.open(tmp_path, SIZE)
+
+
+def test_draws_repeat_with_their_generator(folder: Path) -> None:
+    worlds = CachedWorlds.open(folder, SIZE)
+    one, two = (worlds.draw(5, np.random.default_rng(4)) for _ in range(2))
+    assert torch.equal(one.images, two.images)
+    assert one.captions == two.captions
+
+
+def test_live_worlds_are_new_pictures_of_both_kinds() -> None:
+    live = LiveWorlds(SIZE, torch.device("cpu"))
+    drawn = live.draw(3, np.random.default_rng(0))
+    assert drawn.images.shape == (3, 3, SIZE, SIZE)
+    assert -1 <= float(drawn.images.min()) < 0 < float(drawn.images.max()) <= 1
+    assert sum(" face " in f" {text} " for text in drawn.captions) == 1
+    again = live.draw(3, np.random.default_rng(1))
+    assert set(again.captions) != set(drawn.captions)

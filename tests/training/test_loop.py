@@ -1,0 +1,134 @@
+"""The loop: budgets, checkpoints that go on exactly, the brake and the moving average."""
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+import torch
+from accelerate import Accelerator
+from torch import Tensor, nn
+
+from diffeditor.errors import Cancelled
+from diffeditor.training.config import Optimisation
+from diffeditor.training.loop import MEET_EVERY, Draw, Run, fit, learning_rate
+
+SETTINGS = Optimisation(batch=4, learning_rate=0.05, warmup=2, moving_average=0.9)
+
+
+def objective(model: nn.Module, draw: Draw) -> Tensor:
+    """Error of a linear map on random points; the truth is the sum of the inputs."""
+    points = torch.randn(SETTINGS.batch, 3, generator=draw.generator)
+    return (model(points) - points.sum(1, keepdim=True)).square().mean()
+
+
+def line() -> nn.Linear:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return nn.Linear(3, 1)
+
+
+def run(directory: Path, steps: int | None, minutes: float = 60.0) -> Run:
+    return Run(directory=directory, accelerator=Accelerator(cpu=True), minutes=minutes, steps=steps)
+
+
+def nothing(_: nn.Module) -> dict[str, float]:
+    return {}
+
+
+def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path: Path) -> None:
+    """The schedule hangs on the share of the budget, so the first half is cut off, not planned."""
+
+    class Stop(Exception):
+        pass
+
+    def failing(model: nn.Module, draw: Draw) -> Tensor:
+        if draw.step == 2 * MEET_EVERY:
+            raise Stop
+        return objective(model, draw)
+
+    total = 4 * MEET_EVERY
+    whole = fit("a", objective, line(), SETTINGS, run(tmp_path / "whole", total), nothing)
+    cut = Run(
+        directory=tmp_path / "cut",
+        accelerator=Accelerator(cpu=True),
+        minutes=60.0,
+        steps=total,
+        checkpoint_every=0.0,
+    )
+    with pytest.raises(Stop):
+        fit("a", failing, line(), SETTINGS, cut, nothing)
+    resumed = fit("a", objective, line(), SETTINGS, cut, nothing)
+    for one, other in zip(whole.parameters(), resumed.parameters(), strict=True):
+        assert torch.equal(one, other)
+
+
+def test_it_learns(tmp_path: Path) -> None:
+    made = fit("a", objective, line(), SETTINGS, run(tmp_path, 200), nothing)
+    torch.testing.assert_close(made.weight, torch.ones(1, 3), atol=0.05, rtol=0)
+
+
+def test_a_spent_budget_trains_no_further(tmp_path: Path) -> None:
+    first = fit("a", objective, line(), SETTINGS, run(tmp_path, 10), nothing)
+    again = fit("a", objective, line(), SETTINGS, run(tmp_path, 10), nothing)
+    assert torch.equal(first.weight, again.weight)
+
+
+def test_a_signal_writes_a_checkpoint_and_cancels(tmp_path: Path) -> None:
+    before = signal.getsignal(signal.SIGTERM)
+
+    def stopping(model: nn.Module, draw: Draw) -> Tensor:
+        if draw.step == 1:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return objective(model, draw)
+
+    with pytest.raises(Cancelled, match="run it again to go on"):
+        fit("a", stopping, line(), SETTINGS, run(tmp_path, 1000), nothing)
+    held = torch.load(tmp_path / "a.pt", weights_only=True)
+    assert held["state"]["step"] == MEET_EVERY
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_the_snapshot_sees_the_average_and_the_curve_is_drawn(tmp_path: Path) -> None:
+    seen: list[nn.Module] = []
+
+    def snapshot(model: nn.Module) -> dict[str, float]:
+        seen.append(model)
+        return {"number": 1.0}
+
+    made = fit("a", objective, line(), SETTINGS, run(tmp_path, 60), snapshot)
+    assert seen == [made]
+    assert (tmp_path / "a-loss.csv").read_text().startswith("step,minutes,loss\n25,")
+    assert (tmp_path / "a-loss.png").stat().st_size > 0
+
+
+def test_the_average_lags_behind_the_model(tmp_path: Path) -> None:
+    model = line()
+    start = model.weight.detach().clone()
+    made = fit("a", objective, model, SETTINGS, run(tmp_path, 5 * MEET_EVERY), nothing)
+    moved, lagging = ((w - start).norm() for w in (model.weight.detach(), made.weight))
+    assert 0 < lagging < moved
+
+
+def test_what_is_frozen_stays(tmp_path: Path) -> None:
+    model = line()
+    model.bias.requires_grad_(False)
+    start = model.bias.clone()
+    made = fit("a", objective, model, SETTINGS, run(tmp_path, 10), nothing)
+    assert torch.equal(model.bias, start)
+    assert torch.equal(made.bias, start)
+
+
+def test_the_rate_rises_stays_and_falls() -> None:
+    settings = Optimisation(batch=1, learning_rate=1.0, warmup=10, cooldown=0.5, floor=0.1)
+    assert learning_rate(settings, 0, 0.0) == pytest.approx(0.1)
+    assert learning_rate(settings, 100, 0.5) == pytest.approx(1.0)
+    assert learning_rate(settings, 100, 0.75) == pytest.approx(0.5)
+    assert learning_rate(settings, 100, 1.0) == pytest.approx(0.1)
+
+
+def test_training_leaves_the_global_random_state_alone(tmp_path: Path) -> None:
+    model = line()
+    before = torch.get_rng_state()
+    fit("a", objective, model, SETTINGS, run(tmp_path, 3), nothing)
+    assert torch.equal(torch.get_rng_state(), before)
