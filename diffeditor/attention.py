@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from math import isqrt
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
 from diffusers import UNet2DConditionModel
-from diffusers.models.attention_processor import Attention
 from torch import Tensor, nn
 
 from diffeditor.geometry import Size
@@ -107,7 +107,9 @@ def attached(
         if layer.endswith("attn1") and layer.startswith("up_blocks"):
             ours[name] = _BankAttention(layer, control)
         elif layer.endswith("attn2") and projections is not None:
-            ours[name] = _DecoupledAttention(projections[str(position)], control)
+            ours[name] = _DecoupledAttention(
+                cast(nn.ModuleDict, projections[str(position)]), control
+            )
         else:
             ours[name] = own
     unet.set_attn_processor(ours)
@@ -124,7 +126,7 @@ class _BankAttention:
         self._layer = layer
         self._control = control
 
-    def __call__(self, attn: Attention, hidden_states: Tensor, *_: object, **__: object) -> Tensor:
+    def __call__(self, attn: Any, hidden_states: Tensor, *_: object, **__: object) -> Tensor:
         now = self._control.current
         key, value = attn.to_k(hidden_states), attn.to_v(hidden_states)
         if now.write is not None:
@@ -139,13 +141,13 @@ class _BankAttention:
 class _DecoupledAttention:
     """Cross-attention with the image prompt's own keys and values beside the text's."""
 
-    def __init__(self, projections: nn.Module, control: AttentionControl) -> None:
+    def __init__(self, projections: nn.ModuleDict, control: AttentionControl) -> None:
         self._projections = projections
         self._control = control
 
     def __call__(
         self,
-        attn: Attention,
+        attn: Any,
         hidden_states: Tensor,
         encoder_hidden_states: Tensor | None = None,
         *_: object,
@@ -157,18 +159,18 @@ class _DecoupledAttention:
         mixed = _attend(attn, query, attn.to_k(text), attn.to_v(text))
         if now.image_tokens is not None and now.image_scale:
             tokens = now.image_tokens.to(query.dtype)
-            key, value = self._projections.to_k_ip(tokens), self._projections.to_v_ip(tokens)
+            key, value = self._projections["to_k_ip"](tokens), self._projections["to_v_ip"](tokens)
             mixed = mixed + now.image_scale * _attend(attn, query, key, value)
         return _project_out(attn, mixed)
 
 
-def _attend(attn: Attention, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+def _attend(attn: Any, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
     """softmax(q k^T / sqrt(d)) v with the layer's heads: (B, tokens, C)."""
     q, k, v = (x.unflatten(-1, (attn.heads, -1)).transpose(1, 2) for x in (query, key, value))
     return F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
 
 
-def _project_out(attn: Attention, mixed: Tensor) -> Tensor:
+def _project_out(attn: Any, mixed: Tensor) -> Tensor:
     for layer in attn.to_out:
         mixed = layer(mixed)
     return mixed

@@ -46,8 +46,8 @@ def _drawn(case: Case) -> Image.Image:
     scale = TILE / task.source.width
     canvas = np.array(picture)
     for start, end in task.targets():
-        ends = [(round(p.x * scale), round(p.y * scale)) for p in (start, end)]
-        cv2.arrowedLine(canvas, *ends, ARROW_COLOUR, 1, cv2.LINE_AA, tipLength=0.3)
+        tail, head = ((round(p.x * scale), round(p.y * scale)) for p in (start, end))
+        cv2.arrowedLine(canvas, tail, head, ARROW_COLOUR, 1, cv2.LINE_AA, tipLength=0.3)
     return Image.fromarray(canvas)
 
 

@@ -31,7 +31,7 @@ class Denoiser:
         self._blocks = blocks
         self._control = control
         self.samples = Counter[str]()
-        """Latents put through the UNet so far, by use: "eps", "features", "guided" (by gradient)."""
+        """Latents put through the UNet so far, by use: "eps", "features" or "guided"."""
 
     def eps(self, z: Tensor, t: int, text: Tensor, now: AttentionPass = PLAIN) -> Tensor:
         """Noise (B, C, h, w) float32 predicted for latents at timestep t under text (B, n, D)."""

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import cast
 
 import torch
 from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
@@ -95,7 +96,8 @@ class StableDiffusion:
     def embed_images(self, pictures: Sequence[Image.Image]) -> tuple[Tensor, Tensor] | None:
         if self.image_encoder is None or self.image_prompt is None:
             return None
-        pixels = clip_pixels(pictures, int(self.image_encoder.config.image_size))
+        side = cast(int, self.image_encoder.config.image_size)
+        pixels = clip_pixels(pictures, side)
         pixels = pixels.to(self.device, self.image_encoder.dtype)
         both = torch.cat([pixels, torch.zeros_like(pixels)])
         hidden = self.image_encoder(both, output_hidden_states=True).hidden_states[-2]
