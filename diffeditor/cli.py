@@ -255,19 +255,31 @@ def _assignment(text: str) -> tuple[str, Any]:
 
 def _carry_out(recipe: "Recipe", default_output: str, options: argparse.Namespace) -> None:
     """Edits, saves what the options ask for, and says where it is."""
-    from diffeditor.editor import load_editor
     from diffeditor.recipe import save_result
 
     output = options.output or default_output
     _check_outputs(output, options.recipe)
     started = time.monotonic()
-    result = _followed(load_editor(recipe.model, device=options.device), recipe)
+    result = _followed(_loaded_editor(recipe.model, options.device), recipe)
     included = save_result(result, output, recipe=not options.no_recipe)
     if options.recipe is not None:
         result.recipe.save(options.recipe)
     elif not included and not options.no_recipe:
         _note("the recipe is too large for the PNG; --recipe FILE.json keeps it")
     print(f"{output}  {time.monotonic() - started:.1f} s")
+
+
+def _loaded_editor(model: str, device: str) -> "Editor":
+    """The editor, loaded without the reports and progress bars of the libraries beneath it."""
+    from diffusers.utils import logging as diffusers_logging
+    from transformers.utils import logging as transformers_logging
+
+    from diffeditor.editor import load_editor
+
+    for logging in (diffusers_logging, transformers_logging):
+        logging.set_verbosity_error()
+        logging.disable_progress_bar()
+    return load_editor(model, device=device)
 
 
 def _check_outputs(output: str, recipe: str | None) -> None:
@@ -335,15 +347,13 @@ def _add_app_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _run_app(options: argparse.Namespace) -> None:
-    from diffeditor.editor import load_editor
-
     try:
         from ui.launch import launch
     except ModuleNotFoundError as error:
         raise DiffEditorError(
             f"The page needs {error.name!r}, which is not installed; install diffeditor[ui]."
         ) from error
-    launch(load_editor(options.model, device=options.device), options.host, options.port)
+    launch(_loaded_editor(options.model, options.device), options.host, options.port)
 
 
 def _add_worlds_arguments(parser: argparse.ArgumentParser) -> None:
