@@ -407,10 +407,12 @@ def _lasting(text: str) -> str:
 
 
 def _grown(mask: np.ndarray) -> np.ndarray:
-    """A mask with a halo."""
+    """A mask with a halo and without holes."""
     reach = max(1, round(HALO * mask.shape[0]))
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1))
-    return cv2.dilate(mask.astype(np.uint8), disc) > 0
+    grown = cv2.dilate(mask.astype(np.uint8), disc)
+    outlines, _ = cv2.findContours(grown, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    return cv2.drawContours(grown, outlines, -1, 1, cv2.FILLED) > 0
 
 
 def _marked(pairs: Sequence[Pair], size: int) -> np.ndarray:

@@ -14,7 +14,7 @@ of the samples where a solid is seen, so that nothing is spent on samples it can
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 
 import torch
@@ -212,40 +212,38 @@ def _pack(specs: Sequence[SceneSpec]) -> _World:
     solids = [
         (index, slot, s) for index, spec in enumerate(specs) for slot, s in enumerate(spec.solids)
     ]
-
-    def scenes(*values: Sequence[float]) -> Tensor:
-        return torch.tensor(values, dtype=torch.float32).reshape(len(specs), -1).T.contiguous()
-
-    def things(values: list[Sequence[float]]) -> Tensor:
-        return torch.tensor(values, dtype=torch.float32).reshape(len(solids), -1).T.contiguous()
-
     pitch = torch.tensor([spec.pitch for spec in specs])
     yaw = torch.tensor([s.yaw for *_, s in solids])
     return _World(
         cos=pitch.cos(),
         sin=pitch.sin(),
         height=torch.tensor([spec.height for spec in specs]),
-        light=normalise(scenes(*(spec.light for spec in specs))),
-        zenith=scenes(*(SKIES[spec.sky][0] for spec in specs)),
-        horizon=scenes(*(SKIES[spec.sky][1] for spec in specs)),
-        floor_base=scenes(*(FLOOR_COLOURS[spec.floor_colour] for spec in specs)),
-        floor_offset=scenes(*(noise_offset(spec.texture) for spec in specs)),
-        bounce=scenes(*(floor_mean(s.floor, FLOOR_COLOURS[s.floor_colour]) for s in specs)),
+        light=normalise(_vectors(spec.light for spec in specs)),
+        zenith=_vectors(SKIES[spec.sky][0] for spec in specs),
+        horizon=_vectors(SKIES[spec.sky][1] for spec in specs),
+        floor_base=_vectors(FLOOR_COLOURS[spec.floor_colour] for spec in specs),
+        floor_offset=_vectors(noise_offset(spec.texture) for spec in specs),
+        bounce=_vectors(floor_mean(s.floor, FLOOR_COLOURS[s.floor_colour]) for s in specs),
         floor=torch.tensor([FLOORS.index(spec.floor) for spec in specs]),
         scene=torch.tensor([index for index, *_ in solids], dtype=torch.long),
         slot=torch.tensor([slot for _, slot, _ in solids], dtype=torch.int8),
         shape=torch.tensor([SHAPES.index(s.shape) for *_, s in solids], dtype=torch.long),
         pattern=torch.tensor([PATTERNS.index(s.pattern) for *_, s in solids], dtype=torch.long),
-        place=things([(s.x, 0.0, s.z) for *_, s in solids]),
+        place=_vectors((s.x, 0.0, s.z) for *_, s in solids),
         turn=torch.stack([yaw.cos(), yaw.sin()]),
-        scale=things([s.scale for *_, s in solids]),
-        extent=things([s.extent for *_, s in solids]),
-        base=things([COLOURS[s.colour] for *_, s in solids]),
-        accent=things([_accent(s.colour) for *_, s in solids]),
-        offset=things([noise_offset(s.texture) for *_, s in solids]),
+        scale=_vectors(s.scale for *_, s in solids),
+        extent=_vectors(s.extent for *_, s in solids),
+        base=_vectors(COLOURS[s.colour] for *_, s in solids),
+        accent=_vectors(_accent(s.colour) for *_, s in solids),
+        offset=_vectors(noise_offset(s.texture) for *_, s in solids),
         gloss=torch.tensor([GLOSS[s.pattern] for *_, s in solids]),
         metal=torch.tensor([float(s.pattern == "metal") for *_, s in solids]),
     )
+
+
+def _vectors(rows: Iterable[tuple[float, float, float]]) -> Tensor:
+    """Points, directions or colours as (3, len(rows))."""
+    return torch.tensor(list(rows), dtype=torch.float32).view(-1, 3).T.contiguous()
 
 
 def _accent(colour: str) -> Colour:
