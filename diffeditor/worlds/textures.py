@@ -54,13 +54,13 @@ def noise_offset(seed: int) -> tuple[float, float, float]:
 def noise(point: Point, octaves: int, frequency: float) -> Tensor:
     """Smooth noise in about [-1, 1]: sums of turned sines, each octave bent by the one before."""
     x, y, z = point
-    total, weight, amplitude = torch.zeros(()), 0.0, 1.0
+    total, weight, amplitude = torch.zeros_like(x), 0.0, 1.0
     for directions in _DIRECTIONS[:octaves]:
         waves = [
             torch.sin(x * (a * frequency) + y * (b * frequency) + z * (c * frequency))
             for a, b, c in directions
         ]
-        total = total.to(waves[0].device) + amplitude * waves[0] * (waves[1] + 0.5 * waves[2])
+        total = total + amplitude * waves[0] * (waves[1] + 0.5 * waves[2])
         weight += 1.1 * amplitude
         bend = 0.35 / frequency
         x, y, z = (q + bend * wave for q, wave in zip((x, y, z), waves, strict=True))
