@@ -123,7 +123,7 @@ def _jaw(spec: FaceSpec) -> Points:
     sine, cosine = np.sin(angle), np.cos(angle)
     x = np.sign(sine) * np.abs(sine) ** (1.0 - 0.6 * (spec.jaw_width - 1.0))
     drop = JAW_DROP * _gap(spec) / MOUTH_GAP
-    y = 0.06 + (CHIN_Y - 0.06) * cosine**0.92 - drop * cosine**2
+    y = 0.06 + (CHIN_Y - 0.06) * cosine**0.92 - drop * cosine**4
     return np.stack([HALF_WIDTH * spec.head_width * x, y, -0.12 + 0.66 * cosine**1.5], axis=1)
 
 

@@ -124,11 +124,11 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "shirt": tuple(SHIRTS),
     "background": tuple(BACKGROUNDS),
 }
-_FACTOR = (0.7, 1.4)
+_FACTOR = (0.75, 1.3)
 LIMITS: dict[str, tuple[float, float]] = {
     field.name: _FACTOR for field in fields(FaceSpec) if field.name not in CHOICES
 } | {
-    "yaw": (-0.6, 0.6),
+    "yaw": (-0.5, 0.5),
     "pitch": (-0.35, 0.35),
     "roll": (-0.5, 0.5),
     "open": (0.0, 1.0),

@@ -147,7 +147,7 @@ def _head(canvas: Canvas, faces: Faces, window: Window) -> None:
 def _nose(canvas: Canvas, faces: Faces) -> None:
     """The shadow line under the nose and the nostrils; its relief is part of the head."""
     scale, skin = faces.value["scale"], faces.colour["skin"]
-    window = Window.around(0.5 * (faces.point(28) + faces.point(30)), 0.26, 0.30, faces.size)
+    window = Window.around(0.5 * (faces.point(28) + faces.point(30)), 0.28, 0.40, faces.size)
     crop = canvas.crop(window)
     outline = polygon_distance(window.x, window.y, faces.shape["nose"])
     crop.owner.masked_fill_((outline < 0) & (crop.owner == FACE), NOSE)
@@ -163,14 +163,13 @@ def _nose(canvas: Canvas, faces: Faces) -> None:
 
 def _eye(canvas: Canvas, faces: Faces, side: str) -> None:
     """The eye and the brow above it."""
-    first = 36 if side == "l" else 42
-    centre = faces.shape["landmarks"][:, first : first + 6].mean(1)
-    centre = centre - faces.value["scale"][:, 0] * centre.new_tensor([0.0, 0.12])
-    window = Window.around(centre, 0.29, 0.29, faces.size)
+    eye, brow = faces.shape[f"eye_{side}"], faces.shape[f"brow_{side}"]
+    centre = 0.5 * (eye.mean(1) + brow.mean(1))
+    window = Window.around(centre, 0.38, 0.34, faces.size)
     crop = canvas.crop(window)
     _eyeball(crop, faces, window, side)
     _lids(crop, faces, window, side)
-    _brow(crop, faces, window, faces.shape[f"brow_{side}"])
+    _brow(crop, faces, window, brow)
     canvas.paste(window, crop)
 
 
@@ -217,7 +216,7 @@ def _brow(crop: Canvas, faces: Faces, window: Window, line: Tensor) -> None:
 
 def _mouth(canvas: Canvas, faces: Faces) -> None:
     """Lips, then in the opening the dark, the tongue and the upper teeth, then the seam."""
-    window = Window.around(0.5 * (faces.point(62) + faces.point(66)), 0.40, 0.30, faces.size)
+    window = Window.around(0.5 * (faces.point(62) + faces.point(66)), 0.50, 0.38, faces.size)
     crop, pixel, line = canvas.crop(window), window.pixel, faces.shape["mouth_line"]
     lips, opening, tongue, teeth = (
         polygon_distance(window.x, window.y, faces.shape[name])

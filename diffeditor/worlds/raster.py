@@ -18,6 +18,10 @@ COARSE_CELLS = 64
 """Cells per side of the grid on which distances of large, smooth shapes are sampled."""
 
 
+CHUNK = 1 << 18
+"""Elements of the tensors in which distances to edges are computed: few, but in a cache."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Window:
     """Pixel centres of one rectangle per picture, all of the same height and width.
@@ -92,55 +96,60 @@ def _indices(window: Window) -> tuple[Tensor, Tensor, Tensor]:
     return batch[:, None, None], window.rows[:, :, None], window.columns[:, None, :]
 
 
-def _segments(x: Tensor, y: Tensor, ends: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield, per segment (a, b) of ends (B, S, 2, 2), the foot's position t and distance squared.
+def _spans(x: Tensor, y: Tensor, count: int) -> Iterator[slice]:
+    """Cut `count` edges into runs whose (B, edges, h, w) tensors have about CHUNK elements."""
+    step = max(1, CHUNK // (y.numel() * x.shape[-1]))
+    return (slice(first, first + step) for first in range(0, count, step))
 
-    t in [0, 1] runs from a to b; both results are (B, h, w).
+
+def _segments(x: Tensor, y: Tensor, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+    """Nearest points of segments from a to b, both (B, E, 2).
+
+    Returns where they lie, t in [0, 1] from a to b, and their distance squared, (B, E, h, w).
     """
-    a, edge = ends[:, :, 0], ends[:, :, 1] - ends[:, :, 0]
-    scale = 1.0 / (edge * edge).sum(-1).clamp_min(1e-12)
-    for i in range(ends.shape[1]):
-        ax, ay = a[:, i, 0, None, None], a[:, i, 1, None, None]
-        ex, ey = edge[:, i, 0, None, None], edge[:, i, 1, None, None]
-        k = scale[:, i, None, None]
-        dx, dy = x - ax, y - ay
-        t = torch.add(dx * (ex * k), dy * (ey * k)).clamp_(0.0, 1.0)
-        px = torch.addcmul(dx, t, ex, value=-1.0)
-        py = torch.addcmul(dy, t, ey, value=-1.0)
-        yield t, px.mul_(px).addcmul_(py, py)
+    edge = b - a
+    slope = edge / (edge * edge).sum(-1, keepdim=True).clamp_min(1e-12)
+    ax, ay = a[..., None, None].unbind(2)
+    ex, ey = edge[..., None, None].unbind(2)
+    kx, ky = slope[..., None, None].unbind(2)
+    dx, dy = x[:, None] - ax, y[:, None] - ay
+    t = torch.add(dx * kx, dy * ky).clamp_(0.0, 1.0)
+    px = torch.addcmul(dx, t, ex, value=-1.0)
+    py = torch.addcmul(dy, t, ey, value=-1.0)
+    return t, px.mul_(px).addcmul_(py, py)
 
 
-def _inside(x: Tensor, y: Tensor, polygon: Tensor) -> Tensor:
-    """Whether each pixel is inside by the even-odd rule, bool (B, h, w)."""
-    batch, count, _ = polygon.shape
-    after = polygon.roll(-1, dims=1)
-    inside = torch.zeros(batch, y.shape[1], x.shape[2], dtype=torch.bool, device=x.device)
-    for i in range(count):
-        ax, ay = polygon[:, i, 0, None, None], polygon[:, i, 1, None, None]
-        bx, by = after[:, i, 0, None, None], after[:, i, 1, None, None]
-        crosses = (y >= ay) != (y >= by)
-        rise = torch.where(by == ay, torch.ones_like(by), by - ay)
-        crossing = torch.where(crosses, ax + (y - ay) * ((bx - ax) / rise), -torch.inf)
-        inside.logical_xor_(x < crossing)
-    return inside
+def _crossed(x: Tensor, y: Tensor, a: Tensor, b: Tensor) -> Tensor:
+    """Whether a ray to the right crosses an odd number of the edges (B, E, 2), bool (B, h, w)."""
+    ax, ay = a[..., None, None].unbind(2)
+    bx, by = b[..., None, None].unbind(2)
+    spanned = (y[:, None] >= ay) != (y[:, None] >= by)
+    rise = torch.where(by == ay, 1.0, by - ay)
+    crossing = torch.where(spanned, ax + (y[:, None] - ay) * ((bx - ax) / rise), -torch.inf)
+    return (x[:, None] < crossing).sum(1, dtype=torch.uint8) % 2 == 1
 
 
 def polygon_distance(x: Tensor, y: Tensor, polygon: Tensor) -> Tensor:
     """Signed distance (B, h, w) to closed polygons (B, M, 2), negative inside (even-odd)."""
-    ends = torch.stack([polygon, polygon.roll(-1, dims=1)], dim=2)
+    after = polygon.roll(-1, dims=1)
     square = torch.full_like(x + y, torch.inf)
-    for _, distance in _segments(x, y, ends):
-        torch.minimum(square, distance, out=square)
-    return torch.where(_inside(x, y, polygon), -square.sqrt(), square.sqrt())
+    inside = torch.zeros_like(square, dtype=torch.bool)
+    for span in _spans(x, y, polygon.shape[1]):
+        a, b = polygon[:, span], after[:, span]
+        torch.minimum(square, _segments(x, y, a, b)[1].amin(1), out=square)
+        inside.logical_xor_(_crossed(x, y, a, b))
+    distance = square.sqrt_()
+    return torch.where(inside, -distance, distance)
 
 
 def stroke_distance(x: Tensor, y: Tensor, line: Tensor, radius: Tensor) -> Tensor:
     """Signed distance (B, h, w) to open polylines (B, M, 2) of half-width radius (B, M)."""
-    ends = torch.stack([line[:, :-1], line[:, 1:]], dim=2)
     nearest = torch.full_like(x + y, torch.inf)
-    for i, (t, square) in enumerate(_segments(x, y, ends)):
-        start, end = radius[:, i, None, None], radius[:, i + 1, None, None]
-        torch.minimum(nearest, square.sqrt_().sub_(start + t * (end - start)), out=nearest)
+    start, grow = radius[:, :-1, None, None], radius.diff(dim=1)[..., None, None]
+    for span in _spans(x, y, line.shape[1] - 1):
+        t, square = _segments(x, y, line[:, :-1][:, span], line[:, 1:][:, span])
+        distance = square.sqrt_().sub_(start[:, span]).sub_(t.mul_(grow[:, span]))
+        torch.minimum(nearest, distance.amin(1), out=nearest)
     return nearest
 
 
