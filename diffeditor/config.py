@@ -191,6 +191,6 @@ def find_preset(preset: str | Preset) -> Preset:
     """
     if isinstance(preset, Preset):
         return preset
-    if preset not in PRESETS:
+    if not isinstance(preset, str) or preset not in PRESETS:
         raise InvalidSetting(f"There is no preset {preset!r}; choose one of {', '.join(PRESETS)}.")
     return PRESETS[preset]
