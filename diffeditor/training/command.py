@@ -10,7 +10,7 @@ import torch
 from accelerate import Accelerator
 
 from diffeditor.errors import InvalidSetting
-from diffeditor.training import export
+from diffeditor.training import card, export
 from diffeditor.training.config import EmbeddedConfig
 from diffeditor.training.data import KINDS, TRAINING, VALIDATION, render_missing
 from diffeditor.training.launch import launch
@@ -87,6 +87,7 @@ def train_embedded(
     export.export_frame(settings.output)
     for one in settings.stages:
         launch(_work, processes if cpu else 1, settings, one)
+        card.write_card(settings.output, settings.runs)
         export.export_sums(settings.output)
 
 

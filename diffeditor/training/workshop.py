@@ -27,6 +27,14 @@ from diffeditor.training.data import (
 from diffeditor.training.loop import Run
 from diffeditor.training.unet import Denoiser
 
+MEASURED_FILE = "measured.json"
+"""{stage: {what: number}}, in the folder of the runs."""
+
+
+def read_measured(file: Path) -> dict[str, dict[str, float]]:
+    """What the stages have measured so far."""
+    return json.loads(file.read_text()) if file.is_file() else {}
+
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
@@ -137,15 +145,14 @@ class Workshop:
         return load_tokenizer(self.settings.output / "tokenizer")
 
     def note(self, stage: str, measured: dict[str, float]) -> None:
-        """Keep what a stage measured in `measured.json` of the runs."""
-        file = self.settings.runs / "measured.json"
+        """Keep what a stage measured in MEASURED_FILE of the runs."""
+        file = self.settings.runs / MEASURED_FILE
         file.parent.mkdir(parents=True, exist_ok=True)
-        known = json.loads(file.read_text()) if file.is_file() else {}
-        file.write_text(json.dumps(known | {stage: measured}, indent=2) + "\n")
+        file.write_text(json.dumps(read_measured(file) | {stage: measured}, indent=2) + "\n")
 
     def measured(self, stage: str) -> dict[str, float]:
         """What `note` kept of a stage."""
-        return json.loads((self.settings.runs / "measured.json").read_text())[stage]
+        return read_measured(self.settings.runs / MEASURED_FILE)[stage]
 
     def sheet(self, stage: str) -> Path:
         """Where a stage draws what it makes."""

@@ -22,9 +22,8 @@ from diffeditor.training.launch import TrainingFailed, launch
 
 
 def test_the_stock_pipeline_loads_the_folder_and_draws(model: Path) -> None:
-    pipeline = StableDiffusionPipeline.from_pretrained(
-        model, torch_dtype=torch.float32, image_encoder=None
-    )
+    pipeline = StableDiffusionPipeline.from_pretrained(model, image_encoder=None)
+    pipeline.to(torch.float32)
     pipeline.set_progress_bar_config(disable=True)
     assert isinstance(pipeline.scheduler, DDIMScheduler)
     drawn = pipeline(
@@ -75,13 +74,23 @@ def test_sums_match_all_files(model: Path) -> None:
         assert named[path.relative_to(model).as_posix()] == digest
 
 
+def test_the_card_tells_what_was_measured(model: Path) -> None:
+    card = (model / "README.md").read_text()
+    measured = json.loads((model.parent / "runs" / "measured.json").read_text())
+    assert card.startswith("---\nlicense: apache-2.0\n")
+    assert f"{measured['decoder']['face_psnr']:.1f} dB" in card
+    assert f"{measured['landmarks']['mean_pixels']:.2f}" in card
+    assert "| vae |" in card
+
+
 def test_every_stage_measures_finite_numbers_and_draws(model: Path) -> None:
     runs = model.parent / "runs"
     measured = json.loads((runs / "measured.json").read_text())
     assert set(measured) == set(command.STAGES)
     assert all(abs(x) < 1e6 for numbers in measured.values() for x in numbers.values())
     for stage in ("vae", "decoder", "unet", "landmarks"):
-        assert Image.open(runs / f"{stage}.png").width >= 2 * TINY.size
+        with Image.open(runs / f"{stage}.png") as sheet:
+            assert sheet.width >= 2 * TINY.size
 
 
 def test_two_processes_train_together(cache: Path, tmp_path: Path) -> None:
@@ -99,13 +108,9 @@ def test_two_processes_train_together(cache: Path, tmp_path: Path) -> None:
     assert (tmp_path / "model" / "vae" / "diffusion_pytorch_model.safetensors").is_file()
 
 
-def _fail() -> None:
-    raise ValueError("on purpose")
-
-
 def test_a_failing_process_is_reported(capfd: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(TrainingFailed):
-        launch(_fail, 2)
+        launch(int, 2, "on purpose")
     assert "on purpose" in capfd.readouterr().err
 
 
