@@ -105,6 +105,11 @@ def test_the_same_spec_gives_the_same_picture_alone_and_in_a_batch() -> None:
         assert all(torch.equal(alone.parts[n][0], together.parts[n][i]) for n in PARTS)
 
 
+def test_everything_is_computed_on_the_device_asked_for() -> None:
+    buffers = render_faces(CROWD[:2], 32, "meta")
+    assert buffers.image.device.type == buffers.parts["teeth"].device.type == "meta"
+
+
 def test_parts_divide_the_picture() -> None:
     parts = render_faces(CROWD, SIZE).parts
     whole = [parts[name].int() for name in ("background", "shirt", "hair", "skin")]
