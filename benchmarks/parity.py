@@ -3,9 +3,10 @@
     python -m benchmarks.parity --model DIR --golden DIR
 
 DIR/model holds a diffusers folder `sd/`, a CLIP tower `image_encoder/` and `ip_sd15_64.bin`;
-DIR/golden holds pairs NAME.json / NAME.safetensors (or a folder `traces/` of them). One row is
-printed for each trace and stage; the exit status is 1 if any row misses its tolerance. Errors are
-the largest absolute difference relative to the largest recorded value.
+DIR/golden holds pairs NAME.json / NAME.safetensors (or a folder `traces/` of them), complete or
+trimmed. One row is printed for each trace and stage that it holds; the exit status is 1 if any row
+misses its tolerance. Errors are the largest absolute difference relative to the largest recorded
+value.
 """
 
 import argparse
@@ -14,6 +15,7 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +59,11 @@ class Row:
 
 @dataclass(frozen=True)
 class Trace:
-    """One recorded run: its arguments and tensors, and the same edit as a task of ours."""
+    """One recorded run: its arguments and tensors, and the same edit as a task of ours.
+
+    A trimmed recording holds outputs as integers, with the value of one unit in the JSON file, and
+    pictures and masks as the bytes of PNG files.
+    """
 
     name: str
     kind: str
@@ -68,16 +74,22 @@ class Trace:
     def load(cls, path: Path) -> "Trace":
         meta = json.loads(path.read_text("utf-8"))
         tensors = load_file(path.with_suffix(".safetensors"))
-        return cls(path.stem, meta["task"], meta["args"], tensors)
+        scaled = {key: tensors[key] * unit for key, unit in meta.get("units", {}).items()}
+        return cls(path.stem, meta["task"], meta["args"], tensors | scaled)
 
     def __getitem__(self, key: str) -> Tensor:
         return self.tensors[key]
 
+    def array(self, key: str) -> np.ndarray:
+        """A recorded picture or mask, uint8."""
+        values = self.tensors[key].numpy()
+        return values if values.ndim > 1 else np.array(Image.open(BytesIO(values.tobytes())))
+
     def picture(self, key: str) -> Image.Image:
-        return Image.fromarray(self.tensors[key].numpy())
+        return Image.fromarray(self.array(key))
 
     def mask(self, key: str) -> np.ndarray:
-        mask = self.tensors[key].numpy()
+        mask = self.array(key)
         return (mask if mask.ndim == 2 else mask[..., 0]) > 0
 
     @cached_property
@@ -222,7 +234,8 @@ class Comparison:
             sampler = self.sampler(denoiser)
             yield from self.inversion(sampler)
             yield from self.steps(sampler)
-            yield from self.free_run(sampler)
+            if "edit/z_0" in self.trace.tensors:
+                yield from self.free_run(sampler)
 
     @cached_property
     def grid(self) -> Grid:
@@ -275,8 +288,8 @@ class Comparison:
 
     def masks(self) -> Iterator[Row]:
         for name, ours in masks_of(self.trace.task, self.grid).items():
-            recorded = self.trace[f"masks/{name}"]
-            different = int((ours.view(recorded.shape) != recorded).sum())
+            recorded = torch.from_numpy(self.trace.array(f"masks/{name}"))
+            different = int((ours.reshape(recorded.shape) != recorded).sum())
             yield Row(f"masks/{name} (cells differing)", different, 0)
 
     def sampler(self, denoiser: Denoiser) -> Sampler:
@@ -312,7 +325,8 @@ class Comparison:
         steps = self.trace.preset.steps
         bank_steps = [i for i in range(steps) if (i, steps) in self.plan.kv.window]
         text = self.model.embed_text(self.trace.task.prompts)
-        z_0 = self.trace["inv/latents"][0]
+        count = len(self.trace.task.pictures)
+        z_0 = torch.cat([self.trace[f"pre/latent0.{k}"] for k in range(count)])
         run = invert(denoiser, z_0, self.levels, text, bank_steps=bank_steps)
         while True:
             try:
@@ -321,8 +335,10 @@ class Comparison:
                 return finished.value
 
     def inversion(self, sampler: Sampler) -> Iterator[Row]:
-        ours = torch.stack(sampler.trajectory.latents)
-        yield Row("inversion latents", relative(ours, self.trace["inv/latents"]), 1e-4)
+        recorded = self.trace["inv/latents"]
+        kept = self.trace.tensors.get("inv/index", torch.arange(len(recorded)))
+        ours = torch.stack(sampler.trajectory.latents)[kept]
+        yield Row("inversion latents", relative(ours, recorded), 1e-4)
         start = sampler.plan.start(sampler.trajectory.z_T)
         yield Row("z_T", relative(start, self.trace["edit/z_T"]), 1e-4)
 
@@ -356,38 +372,40 @@ class Comparison:
         note("eps without text", without[0], trace["steps/eps_uncond"][row])
         note("eps with text", with_text[0], trace["steps/eps_text"][row])
         eps = without + self.strengths.guidance_scale * (with_text - without)
-        guided = trace["guid/row"].tolist()
-        known = row in guided
-        G = self._guided(sampler, z, i, guided.index(row), note) if known else None
+        G = self._guided(sampler, z, row, i, note) if trace.preset.guides(i) else None
         noise = sampler.regional_noise(i)
         ours = regional_ddim_step(z, eps, level, guidance=G, sde=_batched(noise))
         note("next latent", ours[0], trace["steps/latent_prev"][row])
         rolled = trace["roll/row"].tolist()
         if row in rolled:
-            self._rolled(sampler, row, rolled.index(row), level, note)
+            self._rolled(sampler, ours, row, rolled.index(row), level, note)
 
     def _guided(
         self,
         sampler: Sampler,
         z: Tensor,
+        row: int,
         i: int,
-        k: int,
         note: Callable[[str, Tensor, Tensor], None],
     ) -> Tensor:
         trace, unit = self.trace, ENERGY_UNIT * self.strengths.energy_scale
         found = sampler.guidance.gradients(z, i, self.levels[i])
+        G = sampler.guidance.combined(found)
+        if row not in trace["guid/row"]:
+            return G
+        k = trace["guid/row"].tolist().index(row)
         note("energy of the edit", found.edit, trace["guid/loss_edit"][k])
         note("gradient of the edit", unit * found.grad_edit, trace["guid/grad_edit"][k])
         if found.content is not None and found.grad_content is not None:
             note("energy of the content", found.content, trace["guid/loss_con"][k])
             note("gradient of the content", unit * found.grad_content, trace["guid/grad_con"][k])
-        G = sampler.guidance.combined(found)
         note("guidance", G, trace["guid/guidance"][k])
         return G
 
     def _rolled(
         self,
         sampler: Sampler,
+        z_p: Tensor,
         row: int,
         k: int,
         level: Level,
@@ -396,13 +414,12 @@ class Comparison:
         trace = self.trace
         if int(trace["roll/roll_t"][k]) != level.p:
             note("roll-forward timestep", torch.tensor(float(level.p)), trace["roll/roll_t"][k])
-        z_p = trace["steps/latent_prev"][row][None]
         eps = sampler.denoiser.eps(z_p, level.p, sampler.conditions.prompt)
         note("roll-forward eps", eps, trace["roll/roll_eps"][k])
         again = row + 1 < len(trace["steps/ri"]) and int(trace["steps/ri"][row + 1]) > 0
         if again:
             back = ddim_invert_step(z_p, eps, level)
-            note("roll-forward latent", back[0], trace["steps/latent_next_in"][row])
+            note("roll-forward latent", back[0], trace["steps/latent"][row + 1])
 
     def free_run(self, sampler: Sampler) -> Iterator[Row]:
         run = sampler.run()
@@ -414,7 +431,7 @@ class Comparison:
                 break
         yield Row("free run z_0", relative(z_0, self.trace["edit/z_0"]), 5e-3)
         ours = np.asarray(to_image(self.model.decode(z_0)), np.float32)
-        recorded = self.trace["out/image_rgb"].numpy().astype(np.float32)
+        recorded = self.trace.array("out/image_rgb").astype(np.float32)
         yield Row("free run picture", float(np.abs(ours - recorded).max()) / 255, 2e-2)
 
 
