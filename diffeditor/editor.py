@@ -424,11 +424,11 @@ def _laid_in(task: Task, job: _Job, picture: Image.Image) -> Image.Image:
     return image
 
 
-def _reached(guidance: Guidance, job: _Job) -> list[float]:
+def _reached(guidance: Guidance, job: _Job) -> list[float | None]:
     targets = job.task.targets()
     source, cells = job.grid.source, job.grid.feature
     pairs = [(a.rescaled(source, cells), b.rescaled(source, cells)) for a, b in targets]
-    return [round(value, 3) for value in reached(guidance, pairs)]
+    return [v if v is None else round(v, 3) for v in reached(guidance, pairs)]
 
 
 class _Clock:

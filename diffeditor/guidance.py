@@ -8,6 +8,7 @@ The features are those of the plain UNet under the source's prompt [DragonDiffus
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from math import dist
 
 import torch
 import torch.nn.functional as F
@@ -92,17 +93,21 @@ class Guidance:
 
 
 @torch.no_grad()
-def reached(guidance: Guidance, pairs: Sequence[tuple[Point, Point]]) -> list[float]:
+def reached(guidance: Guidance, pairs: Sequence[tuple[Point, Point]]) -> list[float | None]:
     """How far each pair (start, end), in feature cells, got: 1 is the end, 0 the start.
 
     Where the start's reference features are now is found by the best match in the features of the
     last guided step, within one and a half times the pair's distance of the start; what counts is
-    the part of the way along the pair. Empty if no step was guided.
+    the part of the way along the pair. None for a pair that is less than a cell apart; empty if no
+    step was guided.
     """
     if not guidance.gen_features:
         return []
     ref = guidance.trajectory.features[guidance.last_step]
-    return [_progress(guidance.gen_features, ref, *pair) for pair in pairs]
+    gen = guidance.gen_features
+    return [
+        _progress(gen, ref, a, b) if dist((a.x, a.y), (b.x, b.y)) >= 1 else None for a, b in pairs
+    ]
 
 
 def _progress(gen: Sequence[Tensor], ref: Sequence[Tensor], start: Point, end: Point) -> float:
@@ -115,7 +120,7 @@ def _progress(gen: Sequence[Tensor], ref: Sequence[Tensor], start: Point, end: P
     rows = torch.arange(grid.height, device=gen[0].device)[:, None] - row
     columns = torch.arange(grid.width, device=gen[0].device)[None] - column
     way = (end.x - start.x, end.y - start.y)
-    length = max(way[0] ** 2 + way[1] ** 2, 1e-9)
+    length = way[0] ** 2 + way[1] ** 2
     near = rows**2 + columns**2 <= 2.25 * length + 2
     best = int(torch.where(near, likeness, -torch.inf).argmax())
     found = (best % grid.width - column, best // grid.width - row)
