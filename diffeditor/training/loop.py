@@ -113,7 +113,7 @@ def fit(
     """Train `model` within the run's budget, or what a checkpoint left of it; its moving average.
 
     The checkpoint is `<directory>/<name>.pt`; beside it lie the loss as CSV and PNG. SIGTERM and
-    SIGINT end the run after the step in hand, with a checkpoint and a snapshot.
+    SIGINT end the run at the next meeting, with a checkpoint and a snapshot.
 
     Raises:
         Cancelled: a signal ended the run before its budget did.
