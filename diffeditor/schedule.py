@@ -40,7 +40,7 @@ class Level:
 
 @dataclass(frozen=True)
 class Schedule:
-    """What a scheduler's config fixes: alphas_cumprod (T numbers), offset, the UNet's prediction."""
+    """What a scheduler's config fixes: alphas_cumprod, the offset, what the UNet predicts."""
 
     alphas_cumprod: tuple[float, ...]
     steps_offset: int = 1
@@ -64,8 +64,9 @@ class Schedule:
                 f"not {steps}."
             )
         total = len(self.alphas_cumprod)
-        ladder = [(i * total) // steps + self.steps_offset for i in range(steps)]
-        ladder = [ladder[0] - total // steps, *(min(t, total - 1) for t in ladder)]
+        offset = min(self.steps_offset, total - 1 - (steps - 1) * total // steps)
+        ladder = [(i * total) // steps + offset for i in range(steps)]
+        ladder = [ladder[0] - total // steps, *ladder]
         pairs = zip(ladder[:0:-1], ladder[-2::-1], strict=True)
         return tuple(Level(t, p, self.a(t), self.a(p)) for t, p in pairs)
 
