@@ -65,7 +65,6 @@ class Strengths:
 
 
 STRENGTHS = tuple(f.name for f in fields(Strengths))
-MAX_STRENGTH = 1000.0
 
 NOWHERE = StepWindow(stop=0.0)
 
@@ -105,18 +104,10 @@ class Preset:
     w_inpaint: float | None = field(default=None, metadata={"range": (0.0, 100.0)})
 
     def __post_init__(self) -> None:
-        if isinstance(self.steps, bool) or not isinstance(self.steps, int):
-            raise InvalidSetting(f"steps must be a whole number, not {self.steps!r}.")
-        if not MIN_STEPS <= self.steps <= MAX_STEPS:
-            raise InvalidSetting(
-                f"steps must be from {MIN_STEPS} to {MAX_STEPS}, not {self.steps}."
-            )
-        if self.resolution is not None and not 64 <= self.resolution <= 4096:
-            raise InvalidSetting(
-                f"resolution must be from 64 to 4096 pixels, not {self.resolution}."
-            )
-        if not 1 <= self.travel_rounds <= 20:
-            raise InvalidSetting(f"travel_rounds must be from 1 to 20, not {self.travel_rounds}.")
+        _check_count("steps", self.steps, MIN_STEPS, MAX_STEPS)
+        if self.resolution is not None:
+            _check_count("resolution", self.resolution, 64, 4096, " pixels")
+        _check_count("travel_rounds", self.travel_rounds, 1, 20)
         for item in fields(self):
             if "range" in item.metadata:
                 _check_range(item.name, getattr(self, item.name), item.metadata["range"])
@@ -130,6 +121,13 @@ class Preset:
 
     def rounds(self, i: int) -> int:
         return self.travel_rounds if (i, self.steps) in self.travel else 1
+
+
+def _check_count(name: str, value: Any, low: int, high: int, unit: str = "") -> None:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise InvalidSetting(f"{name} must be a whole number, not {value!r}.")
+    if not low <= value <= high:
+        raise InvalidSetting(f"{name} must be from {low} to {high}{unit}, not {value}.")
 
 
 def _check_range(name: str, value: Any, limits: tuple[float, float]) -> None:
