@@ -22,10 +22,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from ui.launch import launch
 
     try:
-        editor = load_editor(flags.model, device=flags.device)
+        launch(load_editor(flags.model, device=flags.device), flags.host, flags.port)
     except DiffEditorError as error:
         sys.exit(str(error))
-    launch(editor, flags.host, flags.port)
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from diffeditor import Editor, Result, Step
 from diffeditor.errors import DiffEditorError, InvalidEdit
 from ui import overlay, text
 from ui.controls import read_preset, whole
+from ui.files import cached
 from ui.state import Page, Values, read_page
 from ui.tabs import TOOLS, Tool
 
@@ -68,12 +69,12 @@ def _preview(page: Page, step: Step) -> Updates:
     return {} if image is None else {"result": _shown(page, image)}
 
 
-def _shown(page: Page, image: Image.Image) -> tuple[Image.Image, Image.Image]:
-    """Before and after, no larger than a screen shows."""
+def _shown(page: Page, image: Image.Image) -> tuple[str, str]:
+    """Before and after as files, no larger than a screen shows."""
     pair = page.source.image.convert("RGB"), image.copy()
     for picture in pair:
         picture.thumbnail((SHOWN_SIDE, SHOWN_SIDE))
-    return pair
+    return cached(pair[0]), cached(pair[1])
 
 
 def _finished(page: Page, result: Result, name: str) -> Iterator[Updates]:
@@ -106,7 +107,7 @@ def refresh(values: Values) -> Updates:
     if values["start"] is not None:
         advice = text.WHERE_TO
     board = overlay.draw(page.source, start=values["start"], **marks)
-    return {"board": board, "advice": advice, "second": second}
+    return {"board": cached(board, "jpeg"), "advice": advice, "second": second}
 
 
 def _marks(tool: Tool, page: Page) -> tuple[dict[str, Any], str]:

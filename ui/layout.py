@@ -95,7 +95,6 @@ def _board(blocks: Blocks) -> None:
     blocks["board"] = gr.Image(
         label=text.BOARD,
         interactive=False,
-        format="jpeg",
         buttons=[],
         height=PICTURE_HEIGHT,
         elem_id="board",
@@ -112,7 +111,6 @@ def _outcome(blocks: Blocks) -> None:
     blocks["result"] = gr.ImageSlider(
         label=text.RESULT,
         interactive=False,
-        format="png",
         buttons=["fullscreen"],
         height=PICTURE_HEIGHT,
     )

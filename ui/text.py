@@ -87,6 +87,11 @@ def limits(low: float, high: float) -> str:
     return f"{low:g} to {high:g}"
 
 
+def cannot_listen(host: str, port: int | None) -> str:
+    """What to do where the page cannot be served."""
+    return f"The page cannot be served on {host}, port {port}; choose another port or host."
+
+
 def model(name: str, native_size: int) -> str:
     """Which model edits here."""
     return f"Model: {name}, at its best near {native_size} x {native_size} pixels"

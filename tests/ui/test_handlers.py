@@ -28,6 +28,17 @@ def statuses(editor: FakeEditor, values: dict[str, Any]) -> list[str]:
     return [updates["status"] for updates in handlers.edit(editor, values)]  # type: ignore[arg-type]
 
 
+def size_of(path: str) -> tuple[int, int]:
+    with Image.open(path) as picture:
+        return picture.size
+
+
+def drawn(values: dict[str, Any]) -> np.ndarray:
+    """The picture to click on."""
+    with Image.open(handlers.refresh(values)["board"]) as picture:
+        return np.asarray(picture)
+
+
 @pytest.mark.parametrize("name", ["edit", "stream"])
 def test_the_fake_editor_has_the_interface_of_the_real_one(name: str) -> None:
     real, fake = (inspect.signature(getattr(owner, name)) for owner in (Editor, FakeEditor))
@@ -69,8 +80,7 @@ def test_previews_come_while_it_runs(values: dict[str, Any], image: Image.Image)
     seen = list(handlers.edit(FakeEditor(steps=2 * every), values))  # type: ignore[arg-type]
     previews = [updates for updates in seen[:-1] if "result" in updates]
     assert len(previews) == 2
-    before, after = previews[0]["result"]
-    assert before.size == after.size == image.size
+    assert [size_of(picture) for picture in previews[0]["result"]] == [image.size] * 2
 
 
 def test_files_are_there_for_the_page_and_gone_after(
@@ -95,9 +105,8 @@ def test_a_large_result_is_shown_smaller_and_downloaded_whole(values: dict[str, 
     values["tool"] = "face"
     for updates in handlers.edit(FakeEditor(), values):  # type: ignore[arg-type]
         if "save_picture" in updates:
-            assert updates["result"][1].size == (handlers.SHOWN_SIDE, 50)
-            with Image.open(updates["save_picture"]["value"]) as saved:
-                assert saved.size == large.size
+            assert size_of(updates["result"][1]) == (handlers.SHOWN_SIDE, 50)
+            assert size_of(updates["save_picture"]["value"]) == large.size
 
 
 @pytest.mark.parametrize(
@@ -214,16 +223,13 @@ def test_the_second_picture_shows_only_where_it_is_needed(values: dict[str, Any]
 def test_the_drawn_picture_follows_the_controls(
     tool: str, control: str, value: Any, values: dict[str, Any]
 ) -> None:
-    before = handlers.refresh(values | {"tool": tool})["board"]
-    after = handlers.refresh(values | {"tool": tool, control: value})["board"]
-    assert not np.array_equal(np.asarray(before), np.asarray(after))
+    values["tool"] = tool
+    assert not np.array_equal(drawn(values), drawn(values | {control: value}))
 
 
 def test_arrows_stay_drawn_while_something_else_is_missing(values: dict[str, Any]) -> None:
     values["source"]["layers"] = []
-    with_arrow = handlers.refresh(values)["board"]
-    without = handlers.refresh(values | {"drag.points": []})["board"]
-    assert not np.array_equal(np.asarray(with_arrow), np.asarray(without))
+    assert not np.array_equal(drawn(values), drawn(values | {"drag.points": []}))
 
 
 # Clicks
