@@ -10,7 +10,7 @@ Every window and number comes from the preset, every mask from the plan.
 """
 
 from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -107,7 +107,11 @@ class Sampler:
         )
 
     def eps(self, z: Tensor, level: Level, now: AttentionPass) -> Tensor:
-        """Noise by classifier-free guidance, both halves in one batch."""
+        """Noise by classifier-free guidance, both halves in one batch; at scale 1 only one is run."""
+        if self.strengths.guidance_scale == 1:
+            shown = None if now.image_tokens is None else now.image_tokens[1:]
+            prompted = replace(now, image_tokens=shown)
+            return self.denoiser.eps(z, level.t, self.conditions.prompt, prompted)
         both = self.denoiser.eps(torch.cat([z, z]), level.t, self.conditions.text, now)
         without, with_text = both.chunk(2)
         return without + self.strengths.guidance_scale * (with_text - without)
