@@ -107,7 +107,7 @@ class Sampler:
         )
 
     def eps(self, z: Tensor, level: Level, now: AttentionPass) -> Tensor:
-        """Noise by classifier-free guidance, both halves in one batch; at scale 1 only one is run."""
+        """Noise by classifier-free guidance, both halves in one batch; only one at scale 1."""
         if self.strengths.guidance_scale == 1:
             shown = None if now.image_tokens is None else now.image_tokens[1:]
             prompted = replace(now, image_tokens=shown)
