@@ -100,7 +100,7 @@ def model(name: str, native_size: int) -> str:
 def done(metadata: Mapping[str, Any]) -> str:
     """What an edit came to, from its metadata."""
     sentences = [f"Done in {metadata['seconds']['total']:.1f} s."]
-    reached = [round(100 * share) for share in metadata["reached"]]
+    reached = [round(100 * max(0.0, share)) for share in metadata["reached"]]
     if len(reached) == 1:
         sentences.append(f"It went {reached[0]} % of its way.")
     elif len(reached) <= FEW_POINTS:
