@@ -36,7 +36,8 @@ editor = load_editor("embedded")
 ```
 
 `model_index.json` makes the folder a pipeline that `diffusers.StableDiffusionPipeline` loads. All
-weights are float16 safetensors; `SHA256SUMS` names every file.
+weights are float16 safetensors; `SHA256SUMS` names every file but `diffeditor.json`, the strengths
+of the tasks that were found with this model.
 """
 
 TAIL = """

@@ -98,11 +98,11 @@ class ImagePromptConfig:
     depth: int = 2
     heads: int = 4
     head: int = 32
-    caption_dropout: float = 0.5
+    caption_dropout: float = 0.7
     image_dropout: float = 0.1
-    minutes: float = 10.0
+    minutes: float = 16.0
     optimisation: Optimisation = field(
-        default=Optimisation(batch=8, learning_rate=1e-3, moving_average=0.998)
+        default=Optimisation(batch=6, learning_rate=2e-3, warmup=40, moving_average=0.99)
     )
 
 

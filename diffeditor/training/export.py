@@ -17,7 +17,7 @@ from diffusers import AutoencoderKL
 from torch import nn
 from transformers import CLIPImageProcessorPil, CLIPTextModel
 
-from diffeditor.backbones.stable_diffusion import IMAGE_PROMPT_FILE
+from diffeditor.backbones.stable_diffusion import IMAGE_PROMPT_FILE, SETTINGS_FILE
 from diffeditor.faces import LANDMARKS_FILE, LandmarkNet
 from diffeditor.training.captions import write_tokenizer
 from diffeditor.training.image_prompt import PromptedDenoiser
@@ -96,9 +96,13 @@ def half_copy(model: ModuleT) -> ModuleT:
 
 
 def export_sums(output: Path) -> None:
-    """Write `SHA256SUMS`, one line for each other file, as `sha256sum --check` reads it."""
+    """Write `SHA256SUMS` as `sha256sum --check` reads it.
+
+    It names every other file but the strengths, which are found with the finished model.
+    """
+    left_out = ("SHA256SUMS", SETTINGS_FILE)
     files = sorted(
-        file for file in output.rglob("*") if file.is_file() and file.name != "SHA256SUMS"
+        file for file in output.rglob("*") if file.is_file() and file.name not in left_out
     )
     lines = [
         f"{hashlib.sha256(file.read_bytes()).hexdigest()}  {file.relative_to(output).as_posix()}\n"

@@ -2,7 +2,7 @@
 
 A small CLIP vision tower, the queries and the decoupled key/value projections learn together from
 the denoising loss: of the picture whose noise is to be predicted, the tower sees the clean version.
-Half of the captions are empty, so that the picture has to tell what the words do not; a tenth of
+Most captions are empty, so that the picture has to tell what the words do not; a tenth of
 the pictures is all zeros, the unconditional image prompt. The tower has no other training.
 """
 
@@ -26,6 +26,7 @@ from diffeditor.training.unet import (
     Denoiser,
     add_noise,
     dropped,
+    level_weights,
     noise_errors,
     scheduler,
     stratified_timesteps,
@@ -106,7 +107,11 @@ def without_some(pixels: Tensor, share: float, rng: np.random.Generator) -> Tens
 
 
 class ImagePromptObjective:
-    """The error of the noise predicted with a picture for a prompt."""
+    """The error of the noise predicted with a picture for a prompt.
+
+    Levels less noisy than signal count as their inverse SNR: there the picture has little to tell,
+    and an error that no prompt can mend would drown what it tells about the noisy ones.
+    """
 
     def __init__(
         self,
@@ -117,6 +122,7 @@ class ImagePromptObjective:
     ) -> None:
         self.config, self.source, self.tokenizer, self.device = config, source, tokenizer, device
         self.alphas_cumprod = scheduler().alphas_cumprod.to(device)
+        self.weights = level_weights(self.alphas_cumprod, 1.0, 0.0).square()
 
     def __call__(self, model: nn.Module, draw: Draw) -> Tensor:
         z_0, drawn = self.source.draw(self.config.optimisation.batch, draw.rng)
@@ -127,7 +133,8 @@ class ImagePromptObjective:
         t = stratified_timesteps(len(z_0), draw, self.device)
         eps = torch.randn(z_0.shape, generator=draw.generator, device=self.device)
         made = model(add_noise(z_0.to(self.device), eps, t, self.alphas_cumprod), t, ids, pixels)
-        return (made.float() - eps).square().mean()
+        error = (made.float() - eps).square().mean((1, 2, 3))
+        return (self.weights[t] * error).mean()
 
 
 class ImagePromptJudge:
