@@ -87,6 +87,7 @@ class ImagePromptConfig:
     """The image prompt: a small CLIP vision tower, queries and the extra key/value projections.
 
     picture, patch: pixels the tower sees and the side of a patch. The UNet stays as it is.
+    thumbnail: weight of reading shrunken latents out of the tokens.
     """
 
     picture: int = 112
@@ -100,9 +101,10 @@ class ImagePromptConfig:
     head: int = 32
     caption_dropout: float = 0.7
     image_dropout: float = 0.1
-    minutes: float = 16.0
+    thumbnail: float = 0.3
+    minutes: float = 12.0
     optimisation: Optimisation = field(
-        default=Optimisation(batch=6, learning_rate=2e-3, warmup=40, moving_average=0.99)
+        default=Optimisation(batch=4, learning_rate=1.5e-3, warmup=40, moving_average=0.99)
     )
 
 

@@ -3,7 +3,9 @@
 A small CLIP vision tower, the queries and the decoupled key/value projections learn together from
 the denoising loss: of the picture whose noise is to be predicted, the tower sees the clean version.
 Most captions are empty, so that the picture has to tell what the words do not; a tenth of
-the pictures is all zeros, the unconditional image prompt. The tower has no other training.
+the pictures is all zeros, the unconditional image prompt. The tower has no other training, so a
+linear head, thrown away afterwards, has to read a thumbnail of the latents out of the tokens:
+without it the tokens of all pictures soon become alike, because at first they only disturb.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from transformers import CLIPTokenizer, CLIPVisionConfig, CLIPVisionModelWithPro
 from diffeditor.attention import AttentionPass, attached
 from diffeditor.image_prompt import STRETCHED, DecoupledProjections, ImagePrompt, ImagePromptEncoder
 from diffeditor.image_prompt import ImagePromptConfig as EncoderConfig
-from diffeditor.training.config import ImagePromptConfig
+from diffeditor.training.config import LATENT_CHANNELS, ImagePromptConfig
 from diffeditor.training.latents import LatentSource
 from diffeditor.training.loop import Draw
 from diffeditor.training.unet import (
@@ -33,6 +35,9 @@ from diffeditor.training.unet import (
     tokenize,
 )
 
+THUMBNAIL = 8
+"""Side of the shrunken latents that the tokens have to be able to tell."""
+
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 
@@ -45,16 +50,26 @@ class PromptedDenoiser(nn.Module):
     ) -> None:
         super().__init__()
         self.tower, self.prompt = tower, prompt
+        encoder = prompt.image_proj.config
+        self.thumbnail = nn.Linear(
+            encoder.queries * encoder.out_dim, LATENT_CHANNELS * THUMBNAIL * THUMBNAIL
+        )
         self._frozen = (frozen,)
 
-    def forward(self, z_t: Tensor, t: Tensor, token_ids: Tensor, pixels: Tensor) -> Tensor:
-        """eps for latents z_t at t; `pixels` (B, 3, S, S) as CLIP's processor makes them."""
+    def forward(
+        self, z_t: Tensor, t: Tensor, token_ids: Tensor, pixels: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """eps for latents z_t at t, and the latents that the picture shows, 4 x 8 x 8.
+
+        `pixels` (B, 3, S, S) are as CLIP's processor makes them.
+        """
         (frozen,) = self._frozen
         hidden = self.tower(pixels, output_hidden_states=True).hidden_states[-2]
         tokens = self.prompt.image_proj(hidden)
+        shrunk = self.thumbnail(tokens.flatten(1)).unflatten(1, (-1, THUMBNAIL, THUMBNAIL))
         with attached(frozen.unet, self.prompt.ip_adapter) as control:
             control.current = AttentionPass(image_tokens=tokens, image_scale=1.0)
-            return frozen(z_t, t, token_ids)
+            return frozen(z_t, t, token_ids), shrunk
 
 
 def build_prompted(config: ImagePromptConfig, frozen: Denoiser, seed: int = 0) -> PromptedDenoiser:
@@ -86,10 +101,11 @@ def build_prompted(config: ImagePromptConfig, frozen: Denoiser, seed: int = 0) -
             )
         )
         prompt = ImagePrompt(encoder, DecoupledProjections.for_unet(frozen.unet))
+        model = PromptedDenoiser(frozen, tower.train(), prompt)
     for unread in (tower.vision_model.encoder.layers[-1], tower.vision_model.post_layernorm):
         unread.requires_grad_(False)
     tower.visual_projection.requires_grad_(False)
-    return PromptedDenoiser(frozen, tower.train(), prompt)
+    return model
 
 
 def as_clip_sees(images: Tensor, side: int) -> Tensor:
@@ -126,15 +142,19 @@ class ImagePromptObjective:
 
     def __call__(self, model: nn.Module, draw: Draw) -> Tensor:
         z_0, drawn = self.source.draw(self.config.optimisation.batch, draw.rng)
+        z_0 = z_0.to(self.device)
         pixels = as_clip_sees(drawn.images.to(self.device), self.config.picture)
         pixels = without_some(pixels, self.config.image_dropout, draw.rng)
+        seen = pixels.flatten(1).any(1).to(z_0)[:, None, None, None]
         captions = dropped(drawn.captions, self.config.caption_dropout, draw.rng)
         ids = tokenize(self.tokenizer, captions, self.device)
         t = stratified_timesteps(len(z_0), draw, self.device)
         eps = torch.randn(z_0.shape, generator=draw.generator, device=self.device)
-        made = model(add_noise(z_0.to(self.device), eps, t, self.alphas_cumprod), t, ids, pixels)
+        made, shrunk = model(add_noise(z_0, eps, t, self.alphas_cumprod), t, ids, pixels)
         error = (made.float() - eps).square().mean((1, 2, 3))
-        return (self.weights[t] * error).mean()
+        off = shrunk.float() - F.adaptive_avg_pool2d(z_0, THUMBNAIL)
+        thumbnail = (seen * off.square()).mean()
+        return (self.weights[t] * error).mean() + self.config.thumbnail * thumbnail
 
 
 class ImagePromptJudge:
@@ -146,7 +166,7 @@ class ImagePromptJudge:
 
     def __call__(self, model: nn.Module) -> dict[str, float]:
         def led(pixels: Tensor) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
-            return lambda z_t, t, ids: model(z_t, t, ids, pixels)
+            return lambda z_t, t, ids: model(z_t, t, ids, pixels)[0]
 
         shown = noise_errors(led(self.pixels), self.z_0, self.empty)
         zeros = noise_errors(led(torch.zeros_like(self.pixels)), self.z_0, self.empty)

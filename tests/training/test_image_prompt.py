@@ -33,7 +33,9 @@ def test_only_what_is_read_of_the_image_prompt_is_trained(tmp_path: Path) -> Non
     z_t = torch.randn(2, 4, 8, 8, generator=generator)
     ids = torch.zeros(2, tokenizer.model_max_length, dtype=torch.long)
     pixels = torch.randn(2, 3, 32, 32, generator=generator)
-    model(z_t, torch.tensor([1, 2]), ids, pixels).square().mean().backward()
+    eps, thumbnail = model(z_t, torch.tensor([1, 2]), ids, pixels)
+    assert thumbnail.shape == (2, 4, 8, 8)
+    (eps.square().mean() + thumbnail.square().mean()).backward()
     trained = {name: p for name, p in model.named_parameters() if p.requires_grad}
     assert all(p.grad is not None for p in trained.values())
     assert all(p.grad is None for p in frozen.parameters())
