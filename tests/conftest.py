@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from diffeditor.backbones import StableDiffusion
     from diffeditor.editor import Editor
 
-torch.set_num_threads(2)
+torch.set_num_threads(1)  # the models are tiny: threads would only wait for each other
 settings.register_profile(
     "repeatable", derandomize=True, deadline=None, database=None, max_examples=50
 )
