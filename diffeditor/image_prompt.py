@@ -182,12 +182,22 @@ class ImagePrompt(nn.Module):
             }
             made = cls(ImagePromptEncoder(config), DecoupledProjections.from_shapes(shapes))
             made.load_state_dict({k: v.float() for k, v in tensors.items()})
-        except (KeyError, RuntimeError, ValueError, ZeroDivisionError) as error:
+        except (LookupError, RuntimeError, ValueError, ZeroDivisionError) as error:
             raise ModelUnavailable(
                 f"{path} is not an image-prompt file: it lacks or misshapes the tensors of "
                 "image_proj and ip_adapter; give the file that belongs to this model."
             ) from error
         return made.eval().requires_grad_(False)
+
+
+_DAMAGED = (
+    SafetensorError,
+    pickle.UnpicklingError,
+    RuntimeError,
+    EOFError,
+    AttributeError,
+    ValueError,
+)
 
 
 def _read(path: Path, allow_pickle: bool) -> tuple[dict[str, Tensor], int]:
@@ -204,10 +214,10 @@ def _read(path: Path, allow_pickle: bool) -> tuple[dict[str, Tensor], int]:
             )
         groups = torch.load(path, map_location="cpu", weights_only=True)
         return {f"{g}.{k}": v for g, part in groups.items() for k, v in part.items()}, 64
-    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, AttributeError) as e:
+    except _DAMAGED as error:
         raise ModelUnavailable(
             f"{path} is damaged or not a weights file; download it again."
-        ) from e
+        ) from error
 
 
 def _config_from_shapes(tensors: dict[str, Tensor], dim_head: int) -> ImagePromptConfig:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import cast
+from typing import cast, get_args
 
 import torch
 from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
@@ -18,7 +18,7 @@ from diffeditor.backbones.base import Denoiser
 from diffeditor.config import STRENGTHS
 from diffeditor.errors import ModelUnavailable
 from diffeditor.image_prompt import ImagePrompt, clip_pixels
-from diffeditor.schedule import Schedule
+from diffeditor.schedule import Prediction, Schedule
 
 SETTINGS_FILE = "diffeditor.json"
 """Optional, beside the model: {"strengths": {task: {strength: value}}} found for this model."""
@@ -190,18 +190,24 @@ def _tokenizer(folder: Path) -> CLIPTokenizer:
 
 
 def _schedule(folder: Path) -> Schedule:
+    path = folder / "scheduler_config.json"
     try:
-        config = json.loads((folder / "scheduler_config.json").read_text("utf-8"))
+        config = json.loads(path.read_text("utf-8"))
         kept = ("beta_start", "beta_end", "beta_schedule", "num_train_timesteps")
+        offset = int(config.get("steps_offset", 0))
         library = DDIMScheduler(**{key: config[key] for key in kept if key in config})
-    except (OSError, ValueError, TypeError, NotImplementedError) as error:
+    except (OSError, ValueError, TypeError, AttributeError, NotImplementedError) as error:
+        raise ModelUnavailable(f"{path} is missing or damaged; get it again.") from error
+    prediction = config.get("prediction_type", "epsilon")
+    if prediction not in get_args(Prediction):
         raise ModelUnavailable(
-            f"{folder / 'scheduler_config.json'} is missing or damaged; get it again."
-        ) from error
+            f"The model predicts {prediction!r}; give one that predicts "
+            f"{' or '.join(get_args(Prediction))}."
+        )
     return Schedule(
         alphas_cumprod=tuple(library.alphas_cumprod.tolist()),
-        steps_offset=config.get("steps_offset", 0),
-        prediction=config.get("prediction_type", "epsilon"),
+        steps_offset=offset,
+        prediction=prediction,
     )
 
 
@@ -210,10 +216,11 @@ def _settings(folder: Path) -> Mapping[str, Mapping[str, float]]:
     if not path.is_file():
         return {}
     try:
-        strengths = json.loads(path.read_text("utf-8"))["strengths"]
-        unknown = {key for row in strengths.values() for key in row} - set(STRENGTHS)
-    except (ValueError, KeyError, AttributeError) as error:
+        rows = json.loads(path.read_text("utf-8"))["strengths"].items()
+        strengths = {task: {k: float(v) for k, v in row.items()} for task, row in rows}
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ModelUnavailable(f"{path} is not valid; restore or remove it.") from error
+    unknown = {key for row in strengths.values() for key in row} - set(STRENGTHS)
     if unknown:
         raise ModelUnavailable(f"{path} names unknown strengths: {', '.join(sorted(unknown))}.")
     return strengths
