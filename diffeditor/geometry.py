@@ -100,21 +100,13 @@ class ObjectMap:
 def working_size(source: Size, side: int, multiple: int) -> Size:
     """The size at which the networks run: the source's aspect, an area close to side^2.
 
-    Both sides are multiples of `multiple` (64 pixels for SD 1.x) and at least one multiple.
-    Among the roundings of the two sides, the one closest in aspect and area is taken.
+    Each side is the multiple of `multiple` (64 pixels for SD 1.x) nearest to it by ratio, and at
+    least one multiple.
     """
-    ideal_height = side * math.sqrt(source.height / source.width)
-    ideal_width = side * math.sqrt(source.width / source.height)
+    aspect = math.sqrt(source.height / source.width)
+    return Size(_nearest(side * aspect, multiple), _nearest(side / aspect, multiple))
 
-    def candidates(ideal: float) -> set[int]:
-        low = max(1, math.floor(ideal / multiple))
-        return {low * multiple, (low + 1) * multiple}
 
-    def misfit(size: tuple[int, int]) -> float:
-        height, width = size
-        aspect = math.log(height / width) - math.log(ideal_height / ideal_width)
-        area = math.log(height * width) - math.log(side * side)
-        return abs(aspect) + abs(area)
-
-    pairs = [(h, w) for h in sorted(candidates(ideal_height)) for w in candidates(ideal_width)]
-    return Size(*min(pairs, key=misfit))
+def _nearest(length: float, multiple: int) -> int:
+    low = max(1, math.floor(length / multiple))
+    return multiple * (low if length**2 <= low * (low + 1) * multiple**2 else low + 1)
