@@ -6,6 +6,7 @@ image prompt of four tokens. One UNet call takes a few milliseconds.
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,16 +20,19 @@ from transformers import (
     CLIPVisionModelWithProjection,
 )
 
-from diffeditor.backbones import StableDiffusion, load_stable_diffusion
+from diffeditor.backbones import Denoiser, StableDiffusion, load_stable_diffusion
 from diffeditor.config import PRESETS, Preset
-from diffeditor.editor import Editor
+from diffeditor.geometry import Size
+from diffeditor.guidance import Guidance
 from diffeditor.image_prompt import (
     DecoupledProjections,
     ImagePrompt,
     ImagePromptConfig,
     ImagePromptEncoder,
 )
-from diffeditor.inversion import Trajectory, invert
+from diffeditor.inversion import ImageCondition, Trajectory, invert
+from diffeditor.plan import Grid
+from diffeditor.sampler import Conditions, NoiseSource, Sampler
 from diffeditor.schedule import Schedule, scaled_linear
 from diffeditor.tasks import Appearance, Drag, Face, Move, Paste, Task
 
@@ -150,8 +154,6 @@ def random_tensor(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float32
 
 def quick(name: str = "diffeditor", steps: int = 5, **changes: Any) -> Preset:
     """A preset with few steps."""
-    from dataclasses import replace
-
     return replace(PRESETS[name], steps=steps, **changes)
 
 
@@ -209,18 +211,53 @@ def finished(run: Any) -> Any:
             return end.value
 
 
-def inverted(denoiser: Any, z_0: torch.Tensor, steps: int, text: torch.Tensor) -> Trajectory:
+def inverted(denoiser: Denoiser, z_0: torch.Tensor, steps: int, text: torch.Tensor) -> Trajectory:
     """An inversion that keeps the bank of every step."""
     levels = SCHEDULE.levels(steps)
     return finished(invert(denoiser, z_0, levels, text, bank_steps=range(steps)))
+
+
+def sampler_of(
+    model: StableDiffusion,
+    denoiser: Denoiser,
+    task: Task,
+    preset: Preset,
+    noise: NoiseSource | None = None,
+) -> Sampler:
+    """An edit of random latents, 8 x 8 for each picture, ready to be sampled."""
+    working = Size(64, 64)
+    grid = Grid(source=task.size, working=working, latent_factor=8, device=torch.device("cpu"))
+    strengths = preset.strengths(task.strengths, {})
+    plan = task.plan(grid, strengths, preset)
+    text = model.embed_text(["", *task.prompts])
+    z_0 = random_tensor(len(task.pictures), 4, 8, 8)
+    trajectory = inverted(denoiser, z_0, preset.steps, text[1:])
+    guidance = Guidance(
+        denoiser=denoiser,
+        plan=plan,
+        trajectory=trajectory,
+        text=text[1:2],
+        energy_scale=strengths.energy_scale,
+        regional=preset.regional_guidance,
+    )
+    tokens = random_tensor(2, 4, TEXT_WIDTH, seed=3)
+    return Sampler(
+        denoiser=denoiser,
+        plan=plan,
+        trajectory=trajectory,
+        levels=SCHEDULE.levels(preset.steps),
+        conditions=Conditions(
+            text=text[:2],
+            image=ImageCondition(tokens=tokens, scale=strengths.image_prompt_scale),
+        ),
+        preset=preset,
+        strengths=strengths,
+        guidance=guidance,
+        noise=noise or (lambda i: random_tensor(1, 4, 8, 8, seed=100 + i)),
+    )
 
 
 def counted(unet: UNet2DConditionModel) -> tuple[list[int], Any]:
     """A list that grows by the batch size of every call of the UNet, and its hook's handle."""
     batches: list[int] = []
     return batches, unet.register_forward_pre_hook(lambda _, inputs: batches.append(len(inputs[0])))
-
-
-def editor_of(model: StableDiffusion) -> Editor:
-    """An Editor with nothing in its cache."""
-    return Editor(model)
