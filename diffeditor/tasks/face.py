@@ -19,7 +19,7 @@ from diffeditor import energy as e
 from diffeditor.config import Preset, StepWindow, Strengths
 from diffeditor.errors import InvalidEdit, OutOfBounds
 from diffeditor.geometry import Point, Size
-from diffeditor.images import ImageSource, load_image
+from diffeditor.images import MIN_SIDE, ImageSource, load_image
 from diffeditor.masks import Patches
 from diffeditor.plan import EditPlan, Features, Grid, KVRule
 from diffeditor.tasks.base import LandmarkFinder, Task, checked_prompt, dilated
@@ -97,10 +97,12 @@ class Face(Task):
 
     def focused(self) -> tuple[Self, tuple[int, int, int, int] | None]:
         """The face with its surroundings, where it is small in the photograph."""
-        left, top, right, bottom = box = _face_box(self._both(), self.size)
-        if (right - left) * (bottom - top) > 0.6 * self.size.area:
+        points = self._both()
+        left, top, right, bottom = box = _face_box(points, self.size)
+        corner, far = np.array([left, top]), np.array([right, bottom])
+        cut_off = (points < corner).any() or (points >= far).any()
+        if cut_off or (right - left) * (bottom - top) > 0.6 * self.size.area:
             return self, None
-        corner = np.array([left, top])
         near = replace(
             self,
             image=self.source.crop(box),
@@ -175,18 +177,17 @@ def _landmarks(value: Any, name: str, size: Size) -> np.ndarray:
 def _groups(value: str | Iterable[str]) -> tuple[str, ...]:
     if value == "all":
         return tuple(GROUPS)
-    names = (value,) if isinstance(value, str) else tuple(value)
-    unknown = [n for n in names if n not in GROUPS]
-    if unknown or not names:
+    names = [value] if isinstance(value, str) or not isinstance(value, Iterable) else list(value)
+    if not names or any(name not in list(GROUPS) for name in names):
         raise InvalidEdit(f'groups must be "all" or some of {", ".join(GROUPS)}.')
-    return tuple(n for n in GROUPS if n in names)
+    return tuple(name for name in GROUPS if name in names)
 
 
 def _face_box(points: np.ndarray, size: Size) -> tuple[int, int, int, int]:
     """A square round the landmarks with half their extent of room on every side, in the picture."""
     low, high = points.min(0), points.max(0)
     centre, side = (low + high) / 2, 2.0 * (high - low).max()
-    side = min(round(side), size.width, size.height)
+    side = min(max(round(side), MIN_SIDE), size.width, size.height)
     left = int(np.clip(round(centre[0] - side / 2), 0, size.width - side))
     top = int(np.clip(round(centre[1] - side / 2), 0, size.height - side))
     return left, top, left + side, top + side
