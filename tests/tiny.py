@@ -199,7 +199,7 @@ def sample_task(name: str, height: int, width: int, **changes: Any) -> Task:
         "appearance": {**reference, "mask": mask},
     }
     kinds = {t.name: t for t in (Move, Drag, Face, Paste, Appearance)}
-    return kinds[name](image=image, **{**arguments[name], **changes})
+    return kinds[name](**{"image": image, **arguments[name], **changes})
 
 
 def finished(run: Any) -> Any:
