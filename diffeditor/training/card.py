@@ -68,11 +68,11 @@ LINES: tuple[tuple[str, str, Callable[[Numbers], str]], ...] = (
     ("unet", "error of eps at t = 200", lambda m: f"{m['eps_mse_200']:.3f}"),
     ("unet", "error of eps at t = 600", lambda m: f"{m['eps_mse_600']:.4f}"),
     ("unet", "the same without the caption", lambda m: f"{m['eps_mse_600_no_caption']:.4f}"),
-    ("image-prompt", "error of eps at t = 600, no caption", lambda m: f"{m['eps_mse_600']:.4f}"),
+    ("image-prompt", "error of eps at t = 999, no caption", lambda m: f"{m['eps_mse_999']:.5f}"),
     (
         "image-prompt",
         "the same without the picture",
-        lambda m: f"{m['eps_mse_600_no_picture']:.4f}",
+        lambda m: f"{m['eps_mse_999_no_picture']:.5f}",
     ),
     ("landmarks", "mean distance, pixels of 128", lambda m: f"{m['mean_pixels']:.2f}"),
 )
