@@ -162,3 +162,9 @@ def test_reached_is_the_part_of_the_way(
 def test_nothing_is_measured_without_guidance(sampler: Sampler) -> None:
     guidance = measured(sampler, [], [])
     assert reached(guidance, [(Point(1, 1), Point(2, 2))]) == []
+
+
+def test_a_pair_within_a_cell_is_not_measured(sampler: Sampler) -> None:
+    maps = [random_tensor(1, 4, 16, 16)]
+    close, apart = (Point(5, 5), Point(5.5, 5)), (Point(5, 5), Point(6, 5))
+    assert reached(measured(sampler, maps, maps), [close, apart]) == [None, 0.0]

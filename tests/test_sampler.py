@@ -221,14 +221,20 @@ def test_image_prompt_scale_zero_is_no_image_prompt(
     assert not torch.equal(with_image(replace(sampler.conditions.image, scale=2.0)), silent)
 
 
+@pytest.mark.parametrize("step", [0, 1])
 def test_guidance_scale_one_is_the_prompt_alone(
-    tiny_model: StableDiffusion, denoiser: Denoiser
+    tiny_model: StableDiffusion, denoiser: Denoiser, step: int
 ) -> None:
+    """Step 1 has the image prompt; half the work gives what both halves give."""
     sampler = made(tiny_model, denoiser, quick(steps=STEPS, guidance_scale=1.0))
-    z, level = random_tensor(1, 4, 8, 8), sampler.levels[0]
+    z, level, now = random_tensor(1, 4, 8, 8), sampler.levels[step], sampler.attention()(step)
+    assert (now.image_tokens is None) == (step == 0)
     with torch.no_grad():
-        alone = denoiser.eps(z, level.t, sampler.conditions.prompt)
-        torch.testing.assert_close(sampler.eps(z, level, PLAIN), alone, rtol=1e-4, atol=1e-5)
+        text, before = sampler.conditions.text, denoiser.samples["eps"]
+        alone = sampler.eps(z, level, now)
+        assert denoiser.samples["eps"] == before + 1
+        both = denoiser.eps(torch.cat([z, z]), level.t, text, now)
+    torch.testing.assert_close(alone, both[1:], rtol=1e-4, atol=1e-5)
 
 
 def test_a_step_is_the_formula(tiny_model: StableDiffusion, denoiser: Denoiser) -> None:
