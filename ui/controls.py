@@ -21,13 +21,14 @@ WHOLE_NUMBERS = {"steps": text.STEPS, "resolution": text.RESOLUTION}
 """Fields of a preset that are whole numbers, and what the page calls them."""
 
 
-def painter(label: str, hint: str) -> Painter:
+def painter(label: str, hint: str, elem_id: str) -> Painter:
     """A picture to load and to brush a mask on."""
     return Painter(
         type="pil",
         format="png",
         label=label,
         placeholder=hint,
+        elem_id=elem_id,
         sources=["upload", "clipboard"],
         brush=gr.Brush(colors=[BRUSH], default_color=BRUSH, color_mode="fixed"),
         eraser=gr.Eraser(),

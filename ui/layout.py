@@ -81,12 +81,12 @@ def _examples(tool: Tool) -> gr.Dataset:
 
 def _pictures(blocks: Blocks) -> None:
     """The picture to edit, and a second one for the tools that need it."""
-    blocks["source"] = painter(text.PICTURE, text.PICTURE_HINT)
+    blocks["source"] = painter(text.PICTURE, text.PICTURE_HINT, "source")
     with gr.Row():
         blocks["prompt"] = prompt_box(text.PROMPT, placeholder=text.PROMPT_EXAMPLE)
         blocks["source_mask"] = file_picture(text.MASK_FILE)
     with gr.Column(visible="hidden") as blocks["second"]:
-        blocks["reference"] = painter(text.REFERENCE, text.REFERENCE_HINT)
+        blocks["reference"] = painter(text.REFERENCE, text.REFERENCE_HINT, "reference")
         blocks["reference_mask"] = file_picture(text.MASK_FILE)
 
 

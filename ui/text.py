@@ -98,13 +98,14 @@ def model(name: str, native_size: int) -> str:
 
 
 def done(metadata: Mapping[str, Any]) -> str:
-    """What an edit came to, from its metadata."""
+    """What an edit came to, from its metadata; ways too short to be measured are left out."""
     sentences = [f"Done in {metadata['seconds']['total']:.1f} s."]
-    reached = [round(100 * max(0.0, share)) for share in metadata["reached"]]
-    if len(reached) == 1:
-        sentences.append(f"It went {reached[0]} % of its way.")
-    elif len(reached) <= FEW_POINTS:
-        sentences += [f"Point {n} went {share} % of its way." for n, share in enumerate(reached, 1)]
-    else:
-        sentences.append(f"The points went {round(sum(reached) / len(reached))} % of their way.")
+    shares = metadata["reached"]
+    went = {n: round(100 * max(0.0, x)) for n, x in enumerate(shares, 1) if x is not None}
+    if len(shares) == 1 and went:
+        sentences.append(f"It went {went[1]} % of its way.")
+    elif len(shares) <= FEW_POINTS:
+        sentences += [f"Point {n} went {percent} % of its way." for n, percent in went.items()]
+    elif went:
+        sentences.append(f"The points went {round(sum(went.values()) / len(went))} % of their way.")
     return " ".join([*sentences, *metadata["warnings"]])
