@@ -24,6 +24,7 @@ from diffeditor.tasks import TASKS, Face, Move, Task
 from tests.tiny import (
     MAX_TOKENS,
     SIDES,
+    count_hooks,
     counted,
     landmarks,
     picture,
@@ -40,7 +41,8 @@ def pixels(result: Result) -> np.ndarray:
 
 
 def last(editor: Editor, task: Task, **options: Any) -> Result:
-    return editor.edit(task, **{"preset": QUICK, **options})
+    chosen: dict[str, Any] = {"preset": QUICK, **options}
+    return editor.edit(task, **chosen)
 
 
 def square(name: str = "move", **changes: Any) -> Task:
@@ -237,11 +239,11 @@ def unchanged(model: StableDiffusion) -> Iterator[None]:
     """Checks that the UNet comes out as it went in."""
     unet = model.unet
     before, text = dict(unet.attn_processors), repr(unet)
-    hooks = [len(m._forward_hooks) for m in unet.modules()]
+    hooks = count_hooks(unet)
     yield
     after = unet.attn_processors
     assert all(after[key] is before[key] for key in before)
-    assert repr(unet) == text and [len(m._forward_hooks) for m in unet.modules()] == hooks
+    assert repr(unet) == text and count_hooks(unet) == hooks
     assert all(p.grad is None for p in unet.parameters())
 
 

@@ -72,7 +72,7 @@ def move_of(case: str, image: np.ndarray) -> Task:
         cells = {0.8: (4, -2), 1.25: (6, -3)}[scale]  # after the release's rounding
         shift = np.array(cells) * CELL + (1 - scale) * (middle - box)  # it scales about the middle
     fill = mask_of(case, "mask_x0_ref") if case.endswith(".ref") else None
-    move = (0.4, 0.0) if case == NAN else tuple(map(float, shift))
+    move = (0.4, 0.0) if case == NAN else (float(shift[0]), float(shift[1]))
     return Move(image=image, mask=src, shift=move, scale=scale, fill_mask=fill)
 
 

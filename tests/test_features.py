@@ -4,12 +4,12 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from diffeditor.backbones import StableDiffusion
 from diffeditor.features import decoder_features, on_feature_grid
 from diffeditor.geometry import Size
-from tests.tiny import TEXT_WIDTH, random_tensor
+from tests.tiny import TEXT_WIDTH, count_hooks, random_tensor
 
 BLOCKS = (0, 1)
 
@@ -21,10 +21,6 @@ def unet(tiny_model: StableDiffusion) -> Any:
 
 def call(unet: Any, z: Tensor) -> Any:
     return unet(z, 500, random_tensor(1, 6, TEXT_WIDTH), return_dict=False)
-
-
-def hooks(unet: nn.Module) -> int:
-    return sum(len(m._forward_hooks) + len(m._forward_pre_hooks) for m in unet.modules())
 
 
 def test_features_are_the_blocks_outputs(unet: Any) -> None:
@@ -63,21 +59,21 @@ def test_nothing_runs_past_the_last_feature(unet: Any) -> None:
 
 
 def test_no_hook_is_left(unet: Any) -> None:
-    before = hooks(unet)
+    before = count_hooks(unet)
     with torch.no_grad():
         decoder_features(unet, BLOCKS, lambda: call(unet, random_tensor(1, 4, 8, 12)))
-    assert hooks(unet) == before
+    assert count_hooks(unet) == before
 
 
 def test_no_hook_is_left_by_an_error(unet: Any) -> None:
-    before = hooks(unet)
+    before = count_hooks(unet)
 
     def broken() -> None:
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
         decoder_features(unet, BLOCKS, broken)
-    assert hooks(unet) == before
+    assert count_hooks(unet) == before
 
 
 def test_gradients_flow_to_the_latents(unet: Any) -> None:

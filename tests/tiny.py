@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
+from torch import nn
 from transformers import (
     CLIPTextConfig,
     CLIPTextModel,
@@ -34,7 +35,7 @@ from diffeditor.inversion import ImageCondition, Trajectory, invert
 from diffeditor.plan import Grid
 from diffeditor.sampler import Conditions, NoiseSource, Sampler
 from diffeditor.schedule import Schedule, scaled_linear
-from diffeditor.tasks import Appearance, Drag, Face, Move, Paste, Task
+from diffeditor.tasks import TASKS, Task
 
 GOLDEN = Path(__file__).parent / "golden"
 TEXT_WIDTH = 16
@@ -103,13 +104,13 @@ def _made(folder: Path) -> Path:
 
 
 def _vae() -> AutoencoderKL:
+    levels: dict[str, Any] = {
+        "block_out_channels": (8, 8, 8, 8),
+        "down_block_types": ("DownEncoderBlock2D",) * 4,
+        "up_block_types": ("UpDecoderBlock2D",) * 4,
+    }
     return AutoencoderKL(
-        block_out_channels=(8, 8, 8, 8),
-        down_block_types=("DownEncoderBlock2D",) * 4,
-        up_block_types=("UpDecoderBlock2D",) * 4,
-        norm_num_groups=4,
-        latent_channels=4,
-        mid_block_add_attention=False,
+        **levels, norm_num_groups=4, latent_channels=4, mid_block_add_attention=False
     )
 
 
@@ -198,8 +199,7 @@ def sample_task(name: str, height: int, width: int, **changes: Any) -> Task:
         "paste": {**reference, "shift": (-10, -8)},
         "appearance": {**reference, "mask": mask},
     }
-    kinds = {t.name: t for t in (Move, Drag, Face, Paste, Appearance)}
-    return kinds[name](**{"image": image, **arguments[name], **changes})
+    return TASKS[name](**{"image": image, **arguments[name], **changes})
 
 
 def finished(run: Any) -> Any:
@@ -261,3 +261,9 @@ def counted(unet: UNet2DConditionModel) -> tuple[list[int], Any]:
     """A list that grows by the batch size of every call of the UNet, and its hook's handle."""
     batches: list[int] = []
     return batches, unet.register_forward_pre_hook(lambda _, inputs: batches.append(len(inputs[0])))
+
+
+def count_hooks(module: nn.Module) -> int:
+    """How many forward hooks a module and its parts have."""
+    kinds = ("_forward_hooks", "_forward_pre_hooks")
+    return sum(len(vars(part)[kind]) for part in module.modules() for kind in kinds)

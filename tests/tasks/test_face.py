@@ -22,7 +22,7 @@ NAN = float("nan")
 
 
 def face(**changes: Any) -> Face:
-    given = {"source_landmarks": NOW, "target_landmarks": THEN}
+    given: dict[str, Any] = {"source_landmarks": NOW, "target_landmarks": THEN}
     return Face(image=picture(HEIGHT, WIDTH), **{**given, **changes})
 
 

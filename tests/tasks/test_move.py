@@ -19,7 +19,8 @@ SIDE = 64
 def move(rows: slice, columns: slice, **changes: Any) -> Move:
     mask = np.zeros((SIDE, SIDE), np.bool_)
     mask[rows, columns] = True
-    return Move(**{"image": picture(SIDE, SIDE), "mask": mask, "shift": (16, 8), **changes})
+    given: dict[str, Any] = {"image": picture(SIDE, SIDE), "mask": mask, "shift": (16, 8)}
+    return Move(**{**given, **changes})
 
 
 def cells_of(task: Move) -> MoveCells:

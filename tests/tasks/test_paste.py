@@ -22,7 +22,7 @@ def paste(height: int, width: int, rows: slice, columns: slice, **changes: Any) 
     """A paste into a square of 64 pixels from a reference of another size."""
     mask = np.zeros((height, width), np.bool_)
     mask[rows, columns] = True
-    given = {
+    given: dict[str, Any] = {
         "image": picture(SIDE, SIDE),
         "reference": picture(height, width, seed=1),
         "reference_mask": mask,
