@@ -226,15 +226,15 @@ class Comparison:
     model: StableDiffusion
     trace: Trace
 
-    def rows(self) -> Iterator[Row]:
-        """All stages in order of the method."""
+    def rows(self, *, whole_run: bool = True) -> Iterator[Row]:
+        """All stages in order of the method; a whole run at the end, if its result is recorded."""
         with torch.no_grad(), self.model.denoiser() as denoiser:
             yield from self.inputs()
             yield from self.masks()
             sampler = self.sampler(denoiser)
             yield from self.inversion(sampler)
             yield from self.steps(sampler)
-            if "edit/z_0" in self.trace.tensors:
+            if whole_run and "edit/z_0" in self.trace.tensors:
                 yield from self.free_run(sampler)
 
     @cached_property
