@@ -107,7 +107,9 @@ def refresh(values: Values) -> Updates:
     if values["start"] is not None:
         advice = text.WHERE_TO
     board = overlay.draw(page.source, start=values["start"], **marks)
-    return {"board": cached(board, "jpeg"), "advice": advice, "second": second}
+    label = text.BOARD if tool.click else text.BOARD_SEEN
+    shown = gr.update(value=cached(board, "jpeg"), label=label)
+    return {"board": shown, "advice": advice, "second": second}
 
 
 def _marks(tool: Tool, page: Page) -> tuple[dict[str, Any], str]:

@@ -22,8 +22,8 @@ CSS = """
 .gradio-container { max-width: 1680px !important; }
 #heading .prose { display: flex; flex-wrap: wrap; align-items: baseline; gap: 0 1rem; }
 #heading h1, #heading p { margin: 0; }
-.examples .gallery-item .container { width: auto; max-width: none; }
-.examples img { height: 72px; width: auto; max-width: none; }
+.examples .gallery-item .container { width: auto; height: auto; max-width: none; }
+.examples img { height: 60px; width: auto; max-width: none; }
 #tabs button[role="tab"] { padding: 4px 7px; }
 #board img { cursor: crosshair; }
 """

@@ -35,7 +35,7 @@ def size_of(path: str) -> tuple[int, int]:
 
 def drawn(values: dict[str, Any]) -> np.ndarray:
     """The picture to click on."""
-    with Image.open(handlers.refresh(values)["board"]) as picture:
+    with Image.open(handlers.refresh(values)["board"]["value"]) as picture:
         return np.asarray(picture)
 
 
@@ -243,6 +243,16 @@ def test_two_clicks_make_an_arrow(values: dict[str, Any]) -> None:
     second = handlers.click(waiting, (315, 252))
     assert second["start"] is None
     assert second["drag.points"] == [[30, 28, 34, 28], [30.1, 28.1, 35.1, 28.1]]
+
+
+def test_the_drawn_picture_asks_for_clicks_only_where_they_mean_something(
+    values: dict[str, Any],
+) -> None:
+    asks = {
+        name: handlers.refresh(values | {"tool": name})["board"]["label"] == text.BOARD
+        for name in TOOLS
+    }
+    assert asks == {name: tool.click is not None for name, tool in TOOLS.items()}
 
 
 @pytest.mark.parametrize("tool", ["appearance", "face"])
