@@ -97,6 +97,7 @@ def _budgets(config: EmbeddedConfig, stage: str, minutes: float | None) -> dict[
         "vae": config.vae.minutes,
         "unet": config.unet.minutes,
         "decoder": config.decoder.minutes,
+        "image-encoder": config.image_encoder.minutes,
         "image-prompt": config.image_prompt.minutes,
         "landmarks": config.landmarks.minutes,
     }

@@ -37,7 +37,7 @@ class Optimisation:
 class VaeConfig:
     """The autoencoder: `len(channels) - 1` halvings, trained on random crops.
 
-    kl: weight per latent element. anchor: weight at first of the term that holds the first three
+    log_error: weight of the log of each crop's mean square error. kl: weight per latent element. anchor: weight at first of the term that holds the first three
     latent channels to the colours of the shrunken picture; it falls to 0 within `anchored`, a share
     of the budget. detail: weights of
     a pixel of the background, of an object or head, and of eyes and mouth. colour_tolerance:
@@ -47,6 +47,7 @@ class VaeConfig:
     channels: tuple[int, ...] = (32, 64, 96)
     groups: int = 8
     crop: int = 64
+    log_error: float = 0.05
     kl: float = 1e-5
     anchor: float = 3.0
     anchored: float = 0.5
@@ -80,6 +81,27 @@ class UnetConfig:
     uniform_from: float = 0.6
     minutes: float = 60.0
     optimisation: Optimisation = field(default=Optimisation(batch=8, learning_rate=1e-3))
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageEncoderConfig:
+    """The image encoder, a CLIP vision tower, and the text model it is trained against.
+
+    picture, patch: pixels the tower sees and the side of a patch. colours: weight of reading the
+    colours of a patch out of its token.
+    """
+
+    picture: int = 112
+    patch: int = 14
+    width: int = 128
+    layers: int = 4
+    heads: int = 4
+    text_layers: int = 2
+    colours: float = 4.0
+    minutes: float = 10.0
+    optimisation: Optimisation = field(
+        default=Optimisation(batch=48, learning_rate=1e-3, warmup=50, moving_average=0.99)
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,6 +163,7 @@ class EmbeddedConfig:
         )
     )
     unet: UnetConfig = field(default=UnetConfig())
+    image_encoder: ImageEncoderConfig = field(default=ImageEncoderConfig())
     image_prompt: ImagePromptConfig = field(default=ImagePromptConfig())
     landmarks: LandmarkConfig = field(default=LandmarkConfig())
 
@@ -170,6 +193,15 @@ TINY = EmbeddedConfig(
         text_layers=1,
         text_heads=2,
         optimisation=Optimisation(batch=2, learning_rate=1e-3, warmup=2),
+    ),
+    image_encoder=ImageEncoderConfig(
+        picture=32,
+        patch=8,
+        width=16,
+        layers=2,
+        heads=2,
+        text_layers=1,
+        optimisation=Optimisation(batch=4, learning_rate=1e-3, warmup=2),
     ),
     image_prompt=ImagePromptConfig(
         picture=32,

@@ -15,7 +15,7 @@ from typing import TypeVar
 import torch
 from diffusers import AutoencoderKL
 from torch import nn
-from transformers import CLIPImageProcessorPil, CLIPTextModel
+from transformers import CLIPImageProcessorPil, CLIPTextModel, CLIPVisionModelWithProjection
 
 from diffeditor.backbones.stable_diffusion import IMAGE_PROMPT_FILE, SETTINGS_FILE
 from diffeditor.faces import LANDMARKS_FILE, LandmarkNet
@@ -64,16 +64,20 @@ def export_denoiser(output: Path, model: Denoiser) -> None:
         text_encoder.save_pretrained(folder)
 
 
-def export_image_prompt(output: Path, model: PromptedDenoiser) -> None:
-    """Write `image_encoder/`, `image_processor/` and the image prompt's file."""
+def export_image_encoder(output: Path, tower: CLIPVisionModelWithProjection) -> None:
+    """Write `image_encoder/` and `image_processor/`."""
     with replacing(output / "image_encoder") as folder:
-        half_copy(model.tower).save_pretrained(folder)
-    side = model.tower.config.image_size
+        half_copy(tower).save_pretrained(folder)
+    side = tower.config.image_size
     processor = CLIPImageProcessorPil(
         size={"shortest_edge": side}, crop_size={"height": side, "width": side}
     )
     with replacing(output / "image_processor") as folder:
         processor.save_pretrained(folder)
+
+
+def export_image_prompt(output: Path, model: PromptedDenoiser) -> None:
+    """Write the image prompt's file."""
     unfinished = output / f".{IMAGE_PROMPT_FILE}"
     half_copy(model.prompt).save(unfinished)
     os.replace(unfinished, output / IMAGE_PROMPT_FILE)

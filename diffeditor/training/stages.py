@@ -13,6 +13,11 @@ from torch import nn
 from diffeditor.training import export
 from diffeditor.training.config import VaeConfig
 from diffeditor.training.data import LiveWorlds
+from diffeditor.training.image_encoder import (
+    ImageEncoderJudge,
+    ImageEncoderObjective,
+    build_reader,
+)
 from diffeditor.training.image_prompt import (
     ImagePromptJudge,
     ImagePromptObjective,
@@ -130,6 +135,24 @@ def latent_source(shop: Workshop) -> LatentSource:
     return EncodedWorlds(source, key)
 
 
+def train_image_encoder(shop: Workshop) -> None:
+    """Train and export the image encoder."""
+    config, judged, tokenizer = shop.config.image_encoder, shop.judged, shop.tokenizer()
+    judge = ImageEncoderJudge(
+        judged.images.to(shop.device), judged.captions, tokenizer, config.picture
+    )
+
+    def snapshot(model: nn.Module) -> dict[str, float]:
+        export.export_image_encoder(shop.settings.output, model.tower())
+        measured = judge(model)
+        shop.note("image-encoder", measured)
+        return measured
+
+    model = build_reader(config, tokenizer, shop.settings.seed)
+    objective = ImageEncoderObjective(config, shop.source(), tokenizer, shop.device)
+    fit("image-encoder", objective, model, config.optimisation, shop.run("image-encoder"), snapshot)
+
+
 def train_image_prompt(shop: Workshop) -> None:
     """Train and export the image encoder and the image prompt for the exported UNet."""
     config, vae, tokenizer = shop.config.image_prompt, shop.exported_vae(), shop.tokenizer()
@@ -177,6 +200,7 @@ STAGES: MappingProxyType[str, Callable[[Workshop], None]] = MappingProxyType(
         "vae": train_vae,
         "unet": train_unet,
         "decoder": train_decoder,
+        "image-encoder": train_image_encoder,
         "image-prompt": train_image_prompt,
         "landmarks": train_landmarks,
     }

@@ -28,6 +28,10 @@ SCALES = ((1.0, 1.0), (0.5, 0.5), (0.5, 0.25))
 """Weights of the L1 of values and of gradients at full, half and quarter size."""
 
 
+LEAST_ERROR = 1e-5
+"""Mean square error, of values in [-1, 1], below which a picture counts as reproduced (56 dB)."""
+
+
 class CollapsedColours(DiffEditorError):
     """An autoencoder reproduces pictures without some of their colours."""
 
@@ -90,6 +94,7 @@ class VaeObjective:
         held = self.config.anchor * max(0.0, 1 - draw.progress / self.config.anchored)
         return (
             reconstruction_loss(made, crops, weight)
+            + self.config.log_error * log_error(made, crops)
             + self.config.kl * kl
             + held * self._anchor(mean, crops)
         )
@@ -122,6 +127,11 @@ def reconstruction_loss(made: Tensor, true: Tensor, weight: Tensor) -> Tensor:
         total = total + slope * (weight[..., 1:, :] * error.diff(dim=-2).abs()).mean()
         made, true, weight = (F.avg_pool2d(one, 2) for one in (made, true, weight))
     return total
+
+
+def log_error(made: Tensor, true: Tensor) -> Tensor:
+    """Mean over pictures of the log of their mean square error: what their PSNR measures."""
+    return ((made - true).square().mean((1, 2, 3)) + LEAST_ERROR).log().mean()
 
 
 @torch.no_grad()
