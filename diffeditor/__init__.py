@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         OutOfBounds,
         OutOfMemory,
     )
+    from diffeditor.images import load_image
     from diffeditor.recipe import Recipe
     from diffeditor.tasks import TASKS, Appearance, Drag, Face, Move, Paste
 
@@ -51,11 +52,13 @@ __all__ = [
     "Step",
     "__version__",
     "load_editor",
+    "load_image",
 ]
 
 _HOMES = {
     "config": ("PRESETS", "Preset"),
     "editor": ("Editor", "Result", "Step", "load_editor"),
+    "images": ("load_image",),
     "recipe": ("Recipe",),
     "tasks": ("TASKS", "Appearance", "Drag", "Face", "Move", "Paste"),
 }

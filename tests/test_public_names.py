@@ -7,7 +7,7 @@ import pytest
 import diffeditor
 from diffeditor import errors
 
-ENGINE = {"load_editor", "Editor", "Result", "Step", "Recipe", "Preset", "PRESETS"}
+ENGINE = {"load_editor", "load_image", "Editor", "Result", "Step", "Recipe", "Preset", "PRESETS"}
 TASK_CLASSES = {"Move", "Drag", "Face", "Paste", "Appearance", "TASKS"}
 ERRORS = {
     name
