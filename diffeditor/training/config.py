@@ -37,9 +37,9 @@ class Optimisation:
 class VaeConfig:
     """The autoencoder: `len(channels) - 1` halvings, trained on random crops.
 
-    log_error: weight of the log of each crop's mean square error. kl: weight per latent element. anchor: weight at first of the term that holds the first three
-    latent channels to the colours of the shrunken picture; it falls to 0 within `anchored`, a share
-    of the budget. detail: weights of
+    log_error: weight of the log of each crop's mean square error. kl: weight per latent element.
+    anchor: weight at first of the term that holds the first three latent channels to the colours of
+    the shrunken picture; it falls to 0 within `anchored`, a share of the budget. detail: weights of
     a pixel of the background, of an object or head, and of eyes and mouth. colour_tolerance:
     largest acceptable `vae.colour_error`; a model that lost a colour direction has 0.4 and more.
     """

@@ -6,9 +6,6 @@ import copy
 import hashlib
 import json
 import os
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
@@ -20,6 +17,7 @@ from transformers import CLIPImageProcessorPil, CLIPTextModel, CLIPVisionModelWi
 from diffeditor.backbones.stable_diffusion import IMAGE_PROMPT_FILE, SETTINGS_FILE
 from diffeditor.faces import LANDMARKS_FILE, LandmarkNet
 from diffeditor.training.captions import write_tokenizer
+from diffeditor.training.files import replacing
 from diffeditor.training.image_prompt import PromptedDenoiser
 from diffeditor.training.unet import Denoiser, scheduler
 
@@ -113,17 +111,3 @@ def export_sums(output: Path) -> None:
         for file in files
     ]
     (output / "SHA256SUMS").write_text("".join(lines))
-
-
-@contextmanager
-def replacing(folder: Path) -> Iterator[Path]:
-    """An empty folder to fill; it takes the place of `folder` when the block ends well."""
-    fresh, stale = (folder.with_name(f".{name}-{folder.name}") for name in ("fresh", "stale"))
-    for left in (fresh, stale):
-        shutil.rmtree(left, ignore_errors=True)
-    fresh.mkdir(parents=True)
-    yield fresh
-    if folder.exists():
-        os.replace(folder, stale)
-    os.replace(fresh, folder)
-    shutil.rmtree(stale, ignore_errors=True)

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import copy
 import csv
-import os
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -27,6 +26,7 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 
 from diffeditor.errors import Cancelled
+from diffeditor.training.checkpoint import read_checkpoint, write_checkpoint
 from diffeditor.training.config import Optimisation
 from diffeditor.training.pictures import save_curve
 
@@ -112,8 +112,8 @@ def fit(
 ) -> nn.Module:
     """Train `model` within the run's budget, or what a checkpoint left of it; its moving average.
 
-    The checkpoint is `<directory>/<name>.pt`; beside it lie the loss as CSV and PNG. SIGTERM and
-    SIGINT end the run at the next meeting, with a checkpoint and a snapshot.
+    The checkpoint is the folder `<directory>/<name>`; beside it lie the loss as CSV and PNG.
+    SIGTERM and SIGINT end the run at the next meeting, with a checkpoint and a snapshot.
 
     Raises:
         Cancelled: a signal ended the run before its budget did.
@@ -122,7 +122,7 @@ def fit(
     average = moving_average(model).to(accelerator.device)
     trained = accelerator.prepare_model(model, evaluation_mode=True)
     optimiser = accelerator.prepare_optimizer(_optimiser(model, settings))
-    path = run.directory / f"{name}.pt"
+    path = run.directory / name
     state = _load(path, model, average, optimiser)
     loop = _Loop(name, run, state, model)
     with loop.watching() as running:
@@ -291,18 +291,15 @@ def _save(
     optimiser: torch.optim.Optimizer,
     state: _State,
 ) -> None:
-    """Write the checkpoint in one move, so that a run killed while writing keeps the old one."""
+    """Let the main process write the checkpoint; the others wait."""
     if accelerator.is_main_process:
-        path.parent.mkdir(parents=True, exist_ok=True)
         held = {
             "model": model.state_dict(),
             "average": average.state_dict(),
             "optimiser": optimiser.state_dict(),
             "state": vars(state),
         }
-        unfinished = path.with_suffix(".part")
-        torch.save(held, unfinished)
-        os.replace(unfinished, path)
+        write_checkpoint(path, held)
     accelerator.wait_for_everyone()
 
 
@@ -313,13 +310,22 @@ def _load(
     optimiser: torch.optim.Optimizer,
 ) -> _State:
     """Take up the checkpoint where there is one; its state, or a fresh one."""
-    if not path.is_file():
+    held = read_checkpoint(path)
+    if held is None:
         return _State()
-    held = torch.load(path, map_location="cpu", weights_only=True)
     model.load_state_dict(held["model"])
     average.load_state_dict(held["average"])
     optimiser.load_state_dict(held["optimiser"])
+    _lay_out_as_weights(optimiser)
     return _State(**held["state"])
+
+
+def _lay_out_as_weights(optimiser: torch.optim.Optimizer) -> None:
+    """Give moments the memory order of their weights, as fused updates take for granted."""
+    for weights, moments in optimiser.state.items():
+        for name, value in moments.items():
+            if value.shape == weights.shape:
+                moments[name] = torch.empty_like(weights).copy_(value)
 
 
 def _write_history(path: Path, history: list[tuple[int, float, float]]) -> None:

@@ -25,10 +25,12 @@ def save_sheet(path: Path, rows: Sequence[Tensor]) -> None:
 
 
 def save_curve(path: Path, history: Sequence[tuple[int, float, float]]) -> None:
-    """Plot (step, minutes, loss) as loss over minutes, on a logarithmic axis."""
+    """Plot (step, minutes, loss) as loss over minutes; logarithmic where the loss is positive."""
     figure = Figure(figsize=(6, 3.5), layout="constrained")
     axes = figure.add_subplot()
-    axes.plot([minutes for _, minutes, _ in history], [loss for _, _, loss in history])
-    axes.set(xlabel="minutes", ylabel="loss, smoothed", yscale="log")
+    losses = [loss for _, _, loss in history]
+    axes.plot([minutes for _, minutes, _ in history], losses)
+    scale = "log" if min(losses, default=1.0) > 0 else "linear"
+    axes.set(xlabel="minutes", ylabel="loss, smoothed", yscale=scale)
     axes.grid(alpha=0.3)
     figure.savefig(path, dpi=100)
