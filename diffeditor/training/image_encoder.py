@@ -71,7 +71,9 @@ class PictureReader(nn.Module):
         return kept.to(self.clip.device).eval()
 
 
-def build_reader(config: ImageEncoderConfig, tokenizer: CLIPTokenizer, seed: int = 0) -> PictureReader:
+def build_reader(
+    config: ImageEncoderConfig, tokenizer: CLIPTokenizer, seed: int = 0
+) -> PictureReader:
     """A fresh model; the global random state is left as it was."""
     shared = {
         "hidden_size": config.width,
