@@ -18,12 +18,14 @@ LATENT_CHANNELS = 4
 class Optimisation:
     """AdamW with warm-up, constant and cool-down phases and a moving average of the weights.
 
-    batch: pictures per process and step. warmup: steps. cooldown: last share of the budget, over
+    batch: pictures of one call of the objective in one process. accumulate: calls that one update
+    takes the mean gradient of. warmup: steps. cooldown: last share of the budget, over
     which the rate falls linearly to `floor` of its height. clip: norm of the whole gradient.
     """
 
     batch: int
     learning_rate: float
+    accumulate: int = 1
     warmup: int = 150
     cooldown: float = 0.4
     floor: float = 0.02

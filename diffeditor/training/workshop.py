@@ -24,7 +24,8 @@ from diffeditor.training.data import (
     Pictures,
     Source,
 )
-from diffeditor.training.loop import Run
+from diffeditor.training.loop import local_steps
+from diffeditor.training.progress import Run
 from diffeditor.training.unet import Denoiser
 
 MEASURED_FILE = "measured.json"
@@ -85,6 +86,7 @@ class Workshop:
             directory=self.settings.runs,
             accelerator=self.accelerator,
             minutes=self.settings.minutes[stage],
+            meet_every=local_steps(self.device),
             steps=self.settings.steps,
             seed=self.settings.seed,
             snapshot_every=self.settings.snapshot_every,

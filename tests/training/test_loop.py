@@ -3,6 +3,7 @@
 import os
 import signal
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,8 @@ from torch import Tensor, nn
 from diffeditor.errors import Cancelled
 from diffeditor.training.checkpoint import read_checkpoint
 from diffeditor.training.config import Optimisation
-from diffeditor.training.loop import MEET_EVERY, Draw, Run, fit, learning_rate
+from diffeditor.training.loop import LOCAL_STEPS, Draw, fit, learning_rate
+from diffeditor.training.progress import Run
 
 SETTINGS = Optimisation(batch=4, learning_rate=0.05, warmup=2, moving_average=0.9)
 
@@ -31,7 +33,13 @@ def line() -> nn.Linear:
 
 
 def run(directory: Path, steps: int | None, minutes: float = 60.0) -> Run:
-    return Run(directory=directory, accelerator=Accelerator(cpu=True), minutes=minutes, steps=steps)
+    return Run(
+        directory=directory,
+        accelerator=Accelerator(cpu=True),
+        minutes=minutes,
+        meet_every=LOCAL_STEPS,
+        steps=steps,
+    )
 
 
 def nothing(_: nn.Module) -> dict[str, float]:
@@ -57,19 +65,13 @@ def test_a_resumed_run_equals_an_uninterrupted_one(
         pass
 
     def failing(model: nn.Module, draw: Draw) -> Tensor:
-        if draw.step == 2 * MEET_EVERY:
+        if draw.call == 2 * LOCAL_STEPS:
             raise Stop
         return objective(model, draw)
 
-    total = 4 * MEET_EVERY
+    total = 4 * LOCAL_STEPS
     whole = fit("a", objective, build(), SETTINGS, run(tmp_path / "whole", total), nothing)
-    cut = Run(
-        directory=tmp_path / "cut",
-        accelerator=Accelerator(cpu=True),
-        minutes=60.0,
-        steps=total,
-        checkpoint_every=0.0,
-    )
+    cut = replace(run(tmp_path / "cut", total), checkpoint_every=0.0)
     with pytest.raises(Stop):
         fit("a", failing, build(), SETTINGS, cut, nothing)
     resumed = fit("a", objective, build(), SETTINGS, cut, nothing)
@@ -92,7 +94,7 @@ def test_a_signal_writes_a_checkpoint_and_cancels(tmp_path: Path) -> None:
     before = signal.getsignal(signal.SIGTERM)
 
     def stopping(model: nn.Module, draw: Draw) -> Tensor:
-        if draw.step == 1:
+        if draw.call == 1:
             os.kill(os.getpid(), signal.SIGTERM)
         return objective(model, draw)
 
@@ -100,7 +102,7 @@ def test_a_signal_writes_a_checkpoint_and_cancels(tmp_path: Path) -> None:
         fit("a", stopping, line(), SETTINGS, run(tmp_path, 1000), nothing)
     held = read_checkpoint(tmp_path / "a")
     assert held is not None
-    assert held["state"]["step"] == MEET_EVERY
+    assert held["state"]["step"] == LOCAL_STEPS
     assert signal.getsignal(signal.SIGTERM) is before
 
 
@@ -120,7 +122,7 @@ def test_the_snapshot_sees_the_average_and_the_curve_is_drawn(tmp_path: Path) ->
 def test_the_average_lags_behind_the_model(tmp_path: Path) -> None:
     model = line()
     start = model.weight.detach().clone()
-    made = fit("a", objective, model, SETTINGS, run(tmp_path, 5 * MEET_EVERY), nothing)
+    made = fit("a", objective, model, SETTINGS, run(tmp_path, 5 * LOCAL_STEPS), nothing)
     moved, lagging = ((w - start).norm() for w in (model.weight.detach(), made.weight))
     assert 0 < lagging < moved
 
