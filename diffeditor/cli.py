@@ -391,6 +391,18 @@ def _run_train(options: argparse.Namespace) -> None:
     run(options)
 
 
+def _add_bench_worlds_arguments(parser: argparse.ArgumentParser) -> None:
+    from diffeditor.bench.command import add_worlds_arguments
+
+    add_worlds_arguments(parser)
+
+
+def _run_bench_worlds(options: argparse.Namespace) -> None:
+    from diffeditor.bench.command import run_worlds_command
+
+    run_worlds_command(options)
+
+
 COMMANDS = {
     "app": _leaf("open the page in this machine's browser", _add_app_arguments, _run_app),
     "move": _edit("move", "move or resize an object"),
@@ -402,6 +414,10 @@ COMMANDS = {
     "train": _group(
         "train a model",
         {"embedded": _leaf("train the embedded model", _add_train_arguments, _run_train)},
+    ),
+    "bench": _group(
+        "measure the model and the method",
+        {"worlds": _leaf("edit worlds", _add_bench_worlds_arguments, _run_bench_worlds)},
     ),
     "worlds": _leaf("draw pictures of the worlds", _add_worlds_arguments, _run_worlds),
 }

@@ -1,0 +1,1 @@
+"""WorldBench: edits of procedural worlds, measured against the same worlds rendered as asked."""
