@@ -93,14 +93,21 @@ class StableDiffusion:
         return str(self.tokenizer.decode(ids[self._max_tokens - 2 :])).strip()
 
     @torch.no_grad()
+    def image_states(self, pixels: Tensor) -> Tensor:
+        """What an image prompt is made of: CLIP's last hidden states but one, (B, tokens, width).
+
+        pixels: (B, 3, S, S) as `clip_pixels` makes them; all zeros stand for no picture.
+        """
+        assert self.image_encoder is not None
+        pixels = pixels.to(self.device, self.image_encoder.dtype)
+        return self.image_encoder(pixels, output_hidden_states=True).hidden_states[-2]
+
+    @torch.no_grad()
     def embed_images(self, pictures: Sequence[Image.Image]) -> tuple[Tensor, Tensor] | None:
         if self.image_encoder is None or self.image_prompt is None:
             return None
-        side = cast(int, self.image_encoder.config.image_size)
-        pixels = clip_pixels(pictures, side)
-        pixels = pixels.to(self.device, self.image_encoder.dtype)
-        both = torch.cat([pixels, torch.zeros_like(pixels)])
-        hidden = self.image_encoder(both, output_hidden_states=True).hidden_states[-2]
+        pixels = clip_pixels(pictures, cast(int, self.image_encoder.config.image_size))
+        hidden = self.image_states(torch.cat([pixels, torch.zeros_like(pixels)]))
         encoder = self.image_prompt.image_proj
         tokens = encoder(hidden.to(encoder.latents.dtype)).float()
         return tokens[: len(pictures)], tokens[len(pictures) :]
@@ -133,7 +140,8 @@ def load_stable_diffusion(
 
     Args:
         image_prompt: an image-prompt file; None takes `image_prompt.safetensors` in the folder.
-        image_encoder: folder of its CLIP vision tower; None takes `image_encoder/` in the folder.
+        image_encoder: folder of its CLIP vision tower; None takes `image_encoder/` in the folder
+            where there is an image prompt.
         allow_pickle: accept an image prompt in PyTorch's own format (read with weights_only).
 
     Raises:
@@ -150,7 +158,9 @@ def load_stable_diffusion(
         text_encoder=_part(CLIPTextModel, folder / "text_encoder"),
         tokenizer=_tokenizer(folder / "tokenizer"),
         schedule=_schedule(folder / "scheduler"),
-        image_encoder=_part(CLIPVisionModelWithProjection, vision_folder) if with_prompt else None,
+        image_encoder=_part(CLIPVisionModelWithProjection, vision_folder)
+        if with_prompt or image_encoder is not None
+        else None,
         image_prompt=ImagePrompt.load(prompt_file, allow_pickle=allow_pickle)
         if with_prompt
         else None,

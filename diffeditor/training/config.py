@@ -6,6 +6,7 @@ The values were chosen by short trials on two CPU cores; docs/embedded-model.md 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 SIZE = 128
@@ -107,29 +108,71 @@ class ImageEncoderConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ImagePromptConfig:
-    """The image prompt: a small CLIP vision tower, queries and the extra key/value projections.
+class Dropout:
+    """Shares of the pictures learned from without caption, without image prompt, without both.
 
-    picture, patch: pixels the tower sees and the side of a patch. The UNet stays as it is.
-    thumbnail: weight of reading shrunken latents out of the tokens.
+    Guidance needs all three. The defaults are IP-Adapter's [arXiv 2308.06721, section 4.1.2]; the
+    paper does not tell its own.
     """
 
-    picture: int = 112
-    patch: int = 14
-    tower_width: int = 128
-    tower_layers: int = 4
-    tower_heads: int = 4
-    queries: int = 16
-    depth: int = 2
-    heads: int = 4
-    head: int = 32
-    caption_dropout: float = 0.7
-    image_dropout: float = 0.1
-    thumbnail: float = 0.3
-    minutes: float = 12.0
+    caption: float = 0.05
+    image: float = 0.05
+    both: float = 0.05
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImagePromptConfig:
+    """An image prompt's encoder and its training; the defaults are the paper's settings.
+
+    resolution: side of the pictures. queries, depth, heads, head: image tokens, blocks, heads of a
+    block and channels of a head. timestep_power: t = 1000 u ** timestep_power with u uniform, so
+    that 1 draws all levels alike and a smaller number draws noisy ones more often. max_snr: a level
+    with more signal to noise counts max_snr / snr. thumbnail: weight of reading shrunken latents
+    out of the tokens.
+    """
+
+    resolution: int = 512
+    queries: int = 64
+    depth: int = 8
+    heads: int = 12
+    head: int = 64
+    dropout: Dropout = field(default=Dropout())
+    timestep_power: float = 1.0
+    max_snr: float = math.inf
+    thumbnail: float = 0.0
+    minutes: float = math.inf
+    steps: int = 1_000_000
     optimisation: Optimisation = field(
-        default=Optimisation(batch=4, learning_rate=1.5e-3, warmup=40, moving_average=0.99)
+        default=Optimisation(
+            batch=16,
+            learning_rate=1e-5,
+            warmup=1,
+            floor=1.0,
+            betas=(0.9, 0.999),
+            weight_decay=0.0,
+            clip=math.inf,
+            moving_average=0.9999,
+        )
     )
+
+
+PAPER_IMAGE_PROMPT = ImagePromptConfig()
+"""The DiffEditor paper: 512 pixels, Adam at 1e-5, batches of 16, a million steps."""
+
+EMBEDDED_IMAGE_PROMPT = ImagePromptConfig(
+    resolution=SIZE,
+    queries=16,
+    depth=2,
+    heads=4,
+    head=32,
+    dropout=Dropout(caption=0.63, image=0.03, both=0.07),
+    timestep_power=0.5,
+    max_snr=1.0,
+    thumbnail=0.3,
+    minutes=20.0,
+    optimisation=Optimisation(batch=8, learning_rate=1e-3, warmup=40, moving_average=0.99),
+)
+"""Settings for minutes on two CPU cores: noisy levels and pictures without a caption prevail."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -166,7 +209,7 @@ class EmbeddedConfig:
     )
     unet: UnetConfig = field(default=UnetConfig())
     image_encoder: ImageEncoderConfig = field(default=ImageEncoderConfig())
-    image_prompt: ImagePromptConfig = field(default=ImagePromptConfig())
+    image_prompt: ImagePromptConfig = field(default=EMBEDDED_IMAGE_PROMPT)
     landmarks: LandmarkConfig = field(default=LandmarkConfig())
 
 
@@ -206,15 +249,13 @@ TINY = EmbeddedConfig(
         optimisation=Optimisation(batch=4, learning_rate=1e-3, warmup=2),
     ),
     image_prompt=ImagePromptConfig(
-        picture=32,
-        patch=8,
-        tower_width=16,
-        tower_layers=2,
-        tower_heads=2,
+        resolution=32,
         queries=4,
         depth=1,
         heads=2,
         head=8,
+        thumbnail=0.3,
+        minutes=1.0,
         optimisation=Optimisation(batch=2, learning_rate=1e-3, warmup=2),
     ),
     landmarks=LandmarkConfig(

@@ -14,11 +14,11 @@ from diffusers import AutoencoderKL
 from torch import nn
 from transformers import CLIPImageProcessorPil, CLIPTextModel, CLIPVisionModelWithProjection
 
-from diffeditor.backbones.stable_diffusion import IMAGE_PROMPT_FILE, SETTINGS_FILE
+from diffeditor.backbones.stable_diffusion import SETTINGS_FILE
 from diffeditor.faces import LANDMARKS_FILE, LandmarkNet
+from diffeditor.image_prompt import ImagePrompt
 from diffeditor.training.captions import write_tokenizer
 from diffeditor.training.files import replacing
-from diffeditor.training.image_prompt import PromptedDenoiser
 from diffeditor.training.unet import Denoiser, scheduler
 
 ModuleT = TypeVar("ModuleT", bound=nn.Module)
@@ -74,11 +74,11 @@ def export_image_encoder(output: Path, tower: CLIPVisionModelWithProjection) -> 
         processor.save_pretrained(folder)
 
 
-def export_image_prompt(output: Path, model: PromptedDenoiser) -> None:
-    """Write the image prompt's file."""
-    unfinished = output / f".{IMAGE_PROMPT_FILE}"
-    half_copy(model.prompt).save(unfinished)
-    os.replace(unfinished, output / IMAGE_PROMPT_FILE)
+def export_image_prompt(file: Path, prompt: ImagePrompt) -> None:
+    """Write an image prompt's file."""
+    unfinished = file.with_name(f".{file.name}")
+    half_copy(prompt).save(unfinished)
+    os.replace(unfinished, file)
 
 
 def export_landmarks(output: Path, model: LandmarkNet) -> None:

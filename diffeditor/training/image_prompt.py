@@ -1,111 +1,94 @@
-"""Third stage: the image prompt, with the UNet and the text encoder frozen.
+"""The image prompt: encoder and K/V projections learn from the denoising loss, all else is frozen.
 
-A small CLIP vision tower, the queries and the decoupled key/value projections learn together from
-the denoising loss: of the picture whose noise is to be predicted, the tower sees the clean version.
-Most captions are empty, so that the picture has to tell what the words do not; a tenth of
-the pictures is all zeros, the unconditional image prompt. The tower has no other training, so a
-linear head, thrown away afterwards, has to read a thumbnail of the latents out of the tokens:
-without it the tokens of all pictures soon become alike, because at first they only disturb.
+    z_t = sqrt(a_t) z_0 + sqrt(1 - a_t) eps          z_0: the latents of a picture
+    loss = w_t |eps - UNet(z_t, t, caption, tokens)|^2
+    tokens = encoder(CLIP(the same picture))
+
+Captions and pictures are dropped at random, a picture by making all zeros of what CLIP sees, as in
+inference. A linear head, thrown away afterwards, may have to read a thumbnail of the latents out of
+the tokens: where training is short, the tokens of all pictures become alike without it, because at
+first they only disturb.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from diffusers import UNet2DConditionModel
 from torch import Tensor, nn
-from transformers import CLIPTokenizer, CLIPVisionConfig, CLIPVisionModelWithProjection
 
 from diffeditor.attention import AttentionPass, attached
+from diffeditor.backbones import StableDiffusion
 from diffeditor.image_prompt import STRETCHED, DecoupledProjections, ImagePrompt, ImagePromptEncoder
 from diffeditor.image_prompt import ImagePromptConfig as EncoderConfig
-from diffeditor.training.config import LATENT_CHANNELS, ImagePromptConfig
+from diffeditor.training.config import Dropout, ImagePromptConfig
+from diffeditor.training.data import Pictures
+from diffeditor.training.export import export_image_prompt
 from diffeditor.training.latents import LatentSource
-from diffeditor.training.loop import Draw
-from diffeditor.training.unet import (
-    Denoiser,
-    add_noise,
-    dropped,
-    level_weights,
-    noise_errors,
-    scheduler,
-    stratified_timesteps,
-    tokenize,
-)
+from diffeditor.training.loop import Draw, fit
+from diffeditor.training.progress import Run
+from diffeditor.training.unet import add_noise, level_weights, stratified_timesteps
+
+Autocast = Callable[[], AbstractContextManager[None]]
 
 THUMBNAIL = 8
 """Side of the shrunken latents that the tokens have to be able to tell."""
 
+JUDGED_LEVELS = (200, 400, 600, 800, 999)
+"""Timesteps at which the error on unseen pictures is reported."""
+
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 
+PRECISIONS = {"no": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+"""What the frozen parts are kept in, by accelerate's name for the precision of a run."""
 
-class PromptedDenoiser(nn.Module):
-    """The frozen denoiser led by pictures. Only the image prompt's parts are parameters."""
 
-    def __init__(
-        self, frozen: Denoiser, tower: CLIPVisionModelWithProjection, prompt: ImagePrompt
-    ) -> None:
+class Learner(nn.Module):
+    """What is trained: an image prompt, and the head that reads thumbnails where there is one."""
+
+    def __init__(self, prompt: ImagePrompt, channels: int) -> None:
+        """channels: of the thumbnails; 0 for no head."""
         super().__init__()
-        self.tower, self.prompt = tower, prompt
+        self.prompt = prompt
         encoder = prompt.image_proj.config
-        self.thumbnail = nn.Linear(
-            encoder.queries * encoder.out_dim, LATENT_CHANNELS * THUMBNAIL * THUMBNAIL
-        )
-        self._frozen = (frozen,)
+        read, told = encoder.queries * encoder.out_dim, channels * THUMBNAIL**2
+        self.thumbnail = nn.Linear(read, told) if channels else None
 
-    def forward(
-        self, z_t: Tensor, t: Tensor, token_ids: Tensor, pixels: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """eps for latents z_t at t, and the latents that the picture shows, 4 x 8 x 8.
-
-        `pixels` (B, 3, S, S) are as CLIP's processor makes them.
-        """
-        (frozen,) = self._frozen
-        hidden = self.tower(pixels, output_hidden_states=True).hidden_states[-2]
+    def forward(self, hidden: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Image tokens (B, n, D) of CLIP's hidden states, and thumbnails (B, channels, 8, 8)."""
         tokens = self.prompt.image_proj(hidden)
-        shrunk = self.thumbnail(tokens.flatten(1)).unflatten(1, (-1, THUMBNAIL, THUMBNAIL))
-        with attached(frozen.unet, self.prompt.ip_adapter) as control:
-            control.current = AttentionPass(image_tokens=tokens, image_scale=1.0)
-            return frozen(z_t, t, token_ids), shrunk
+        if self.thumbnail is None:
+            return tokens, None
+        told = self.thumbnail(tokens.flatten(1))
+        return tokens, told.unflatten(1, (-1, THUMBNAIL, THUMBNAIL))
 
 
-def build_prompted(config: ImagePromptConfig, frozen: Denoiser, seed: int = 0) -> PromptedDenoiser:
-    """A fresh image prompt for a trained denoiser; what nothing reads of the tower stays frozen."""
-    frozen.eval().requires_grad_(False)
+def build_learner(config: ImagePromptConfig, frozen: StableDiffusion, seed: int = 0) -> Learner:
+    """A fresh image prompt for a model; projections start as copies of the text's own.
+
+    The global random state is left as it was.
+    """
+    width = frozen.unet.config.cross_attention_dim
+    sizes = EncoderConfig(
+        clip_dim=frozen.image_encoder.config.hidden_size,
+        dim=width,
+        out_dim=width,
+        queries=config.queries,
+        depth=config.depth,
+        heads=config.heads,
+        dim_head=config.head,
+    )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        tower = CLIPVisionModelWithProjection(
-            CLIPVisionConfig(
-                image_size=config.picture,
-                patch_size=config.patch,
-                hidden_size=config.tower_width,
-                intermediate_size=4 * config.tower_width,
-                num_hidden_layers=config.tower_layers,
-                num_attention_heads=config.tower_heads,
-                projection_dim=config.tower_width,
-            )
-        )
-        width = frozen.unet.config.cross_attention_dim
-        encoder = ImagePromptEncoder(
-            EncoderConfig(
-                clip_dim=config.tower_width,
-                dim=width,
-                out_dim=width,
-                queries=config.queries,
-                depth=config.depth,
-                heads=config.heads,
-                dim_head=config.head,
-            )
-        )
-        prompt = ImagePrompt(encoder, DecoupledProjections.for_unet(frozen.unet))
-        model = PromptedDenoiser(frozen, tower.train(), prompt)
-    for unread in (tower.vision_model.encoder.layers[-1], tower.vision_model.post_layernorm):
-        unread.requires_grad_(False)
-    tower.visual_projection.requires_grad_(False)
-    return model
+        projections = DecoupledProjections.for_unet(frozen.unet)
+        prompt = ImagePrompt(ImagePromptEncoder(sizes), projections)
+        return Learner(prompt, frozen.unet.config.in_channels if config.thumbnail else 0)
 
 
 def as_clip_sees(images: Tensor, side: int) -> Tensor:
@@ -116,58 +99,173 @@ def as_clip_sees(images: Tensor, side: int) -> Tensor:
     return ((shrunk.clamp(-1, 1) + 1) / 2 - mean[:, None, None]) / deviation[:, None, None]
 
 
-def without_some(pixels: Tensor, share: float, rng: np.random.Generator) -> Tensor:
-    """The pixels with this share of the pictures all zeros."""
-    kept = torch.from_numpy(rng.random(len(pixels)) >= share)
-    return pixels * kept.to(pixels)[:, None, None, None]
+def dropped(
+    captions: list[str], pixels: Tensor, shares: Dropout, rng: np.random.Generator
+) -> tuple[list[str], Tensor, Tensor]:
+    """Captions, some of them empty; pixels, some of them zeros; and which pictures are still shown.
+
+    pixels: (B, 3, S, S). The last is bool (B,).
+    """
+    u = rng.random(len(pixels))
+    both = u < shares.both
+    untold = both | (u >= 1 - shares.caption)
+    shown = ~(both | ((u >= shares.both) & (u < shares.both + shares.image)))
+    told = ["" if drop else caption for drop, caption in zip(untold, captions, strict=True)]
+    kept = torch.from_numpy(shown).to(pixels.device)
+    return told, pixels * kept[:, None, None, None], kept
+
+
+def led(
+    unet: UNet2DConditionModel,
+    prompt: ImagePrompt,
+    noised: tuple[Tensor, Tensor],
+    text: Tensor,
+    tokens: Tensor,
+) -> Tensor:
+    """What the UNet makes, float32, of noised latents (z_t, t) under text and image tokens."""
+    z_t, t = noised
+    with attached(unet, prompt.ip_adapter) as control:
+        control.current = AttentionPass(image_tokens=tokens, image_scale=1.0)
+        return unet(z_t.to(unet.dtype), t, text.to(unet.dtype)).sample.float()
+
+
+class Noising:
+    """Noised latents and what the UNet has to make of them, as its noise schedule says."""
+
+    def __init__(self, frozen: StableDiffusion) -> None:
+        self.alphas_cumprod = torch.tensor(frozen.schedule.alphas_cumprod, device=frozen.device)
+        self.prediction = frozen.schedule.prediction
+
+    def __call__(self, z_0: Tensor, eps: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
+        """z_t and the target: eps, or v = sqrt(a_t) eps - sqrt(1 - a_t) z_0."""
+        z_t = add_noise(z_0, eps, t, self.alphas_cumprod)
+        if self.prediction == "epsilon":
+            return z_t, eps
+        a_t = self.alphas_cumprod[t].view(-1, 1, 1, 1)
+        return z_t, a_t.sqrt() * eps - (1 - a_t).sqrt() * z_0
 
 
 class ImagePromptObjective:
-    """The error of the noise predicted with a picture for a prompt.
-
-    Levels less noisy than signal count as their inverse SNR: there the picture has little to tell,
-    and an error that no prompt can mend would drown what it tells about the noisy ones.
-    """
+    """The weighted error of what is predicted with a picture for a prompt, and of its thumbnail."""
 
     def __init__(
         self,
         config: ImagePromptConfig,
+        frozen: StableDiffusion,
         source: LatentSource,
-        tokenizer: CLIPTokenizer,
-        device: torch.device,
+        autocast: Autocast,
     ) -> None:
-        self.config, self.source, self.tokenizer, self.device = config, source, tokenizer, device
-        self.alphas_cumprod = scheduler().alphas_cumprod.to(device)
-        self.weights = level_weights(self.alphas_cumprod, 1.0, 0.0).square()
+        """autocast: the precision to run in; `frozen` is on its device already."""
+        self.config, self.frozen, self.source, self.autocast = config, frozen, source, autocast
+        self.noising = Noising(frozen)
+        self.weights = level_weights(self.noising.alphas_cumprod, config.max_snr, 0.0).square()
 
     def __call__(self, model: nn.Module, draw: Draw) -> Tensor:
-        z_0, drawn = self.source.draw(self.config.optimisation.batch, draw.rng)
-        z_0 = z_0.to(self.device)
-        pixels = as_clip_sees(drawn.images.to(self.device), self.config.picture)
-        pixels = without_some(pixels, self.config.image_dropout, draw.rng)
-        seen = pixels.flatten(1).any(1).to(z_0)[:, None, None, None]
-        captions = dropped(drawn.captions, self.config.caption_dropout, draw.rng)
-        ids = tokenize(self.tokenizer, captions, self.device)
-        t = stratified_timesteps(len(z_0), draw, self.device)
-        eps = torch.randn(z_0.shape, generator=draw.generator, device=self.device)
-        made, shrunk = model(add_noise(z_0, eps, t, self.alphas_cumprod), t, ids, pixels)
-        error = (made.float() - eps).square().mean((1, 2, 3))
-        off = shrunk.float() - F.adaptive_avg_pool2d(z_0, THUMBNAIL)
-        thumbnail = (seen * off.square()).mean()
-        return (self.weights[t] * error).mean() + self.config.thumbnail * thumbnail
+        config, device = self.config, self.frozen.device
+        with self.autocast():
+            z_0, drawn = self.source.draw(config.optimisation.batch, draw.rng)
+            z_0 = z_0.float().to(device)
+            pixels = clip_view(self.frozen, drawn)
+            captions, pixels, shown = dropped(drawn.captions, pixels, config.dropout, draw.rng)
+            text, hidden = self.frozen.embed_text(captions), self.frozen.image_states(pixels)
+            t = stratified_timesteps(len(z_0), draw, device, config.timestep_power)
+            eps = torch.randn(z_0.shape, generator=draw.generator, device=device)
+            z_t, target = self.noising(z_0, eps, t)
+            tokens, thumbnail = model(hidden)
+            made = led(self.frozen.unet, model.prompt, (z_t, t), text, tokens)
+        loss = (self.weights[t] * (made - target).square().mean((1, 2, 3))).mean()
+        if thumbnail is None:
+            return loss
+        off = thumbnail.float() - F.adaptive_avg_pool2d(z_0, THUMBNAIL)
+        return loss + config.thumbnail * (off.square().mean((1, 2, 3)) * shown).mean()
+
+
+def clip_view(frozen: StableDiffusion, drawn: Pictures) -> Tensor:
+    """Pictures as the model's CLIP sees them, on its device."""
+    return as_clip_sees(drawn.images.to(frozen.device), frozen.image_encoder.config.image_size)
 
 
 class ImagePromptJudge:
-    """How much unseen pictures help to denoise themselves when there is no caption."""
+    """How much unseen pictures help to denoise themselves without a caption.
 
-    def __init__(self, z_0: Tensor, images: Tensor, empty: Tensor, side: int) -> None:
-        self.z_0, self.empty = z_0, empty
-        self.pixels = as_clip_sees(images, side)
+    Beside them stand the errors with another picture for a prompt, and with none.
+    """
+
+    def __init__(
+        self, frozen: StableDiffusion, judged: Pictures, batch: int, autocast: Autocast
+    ) -> None:
+        """batch: pictures that are put through the UNet at a time."""
+        self.frozen, self.batch, self.autocast = frozen, batch, autocast
+        self.noising = Noising(frozen)
+        with autocast():
+            pixels = clip_view(frozen, judged)
+            self.z_0 = torch.cat([frozen.encode(one) for one in judged.images.split(batch)])
+            self.hidden = torch.cat([frozen.image_states(one) for one in pixels.split(batch)])
+            self.nothing = frozen.image_states(torch.zeros_like(pixels[:1]))
+            self.text = frozen.embed_text([""])
 
     def __call__(self, model: nn.Module) -> dict[str, float]:
-        def led(pixels: Tensor) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
-            return lambda z_t, t, ids: model(z_t, t, ids, pixels)[0]
+        with self.autocast():
+            own, nothing = model(self.hidden)[0], model(self.nothing)[0]
+            prompts = {
+                "": own,
+                "_other_picture": own.roll(1, 0),
+                "_no_picture": nothing.expand_as(own),
+            }
+            return {
+                f"eps_mse_{level}{which}": self._error(model.prompt, tokens, level)
+                for which, tokens in prompts.items()
+                for level in JUDGED_LEVELS
+            }
 
-        shown = noise_errors(led(self.pixels), self.z_0, self.empty)
-        zeros = noise_errors(led(torch.zeros_like(self.pixels)), self.z_0, self.empty)
-        return shown | {f"{name}_no_picture": value for name, value in zeros.items()}
+    def _error(self, prompt: ImagePrompt, tokens: Tensor, level: int) -> float:
+        """Mean square error at this timestep, with the same noise every time."""
+        generator = torch.Generator(self.z_0.device).manual_seed(level)
+        eps = torch.randn(self.z_0.shape, generator=generator, device=self.z_0.device)
+        errors = []
+        for z_0, noise, led_by in self._batches(self.z_0, eps, tokens):
+            t = torch.full((len(z_0),), level, device=z_0.device)
+            z_t, target = self.noising(z_0, noise, t)
+            text = self.text.expand(len(z_0), -1, -1)
+            made = led(self.frozen.unet, prompt, (z_t, t), text, led_by)
+            errors.append((made - target).square().mean((1, 2, 3)))
+        return float(torch.cat(errors).mean())
+
+    def _batches(self, *tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:
+        return zip(*(one.split(self.batch) for one in tensors), strict=True)
+
+
+def fit_image_prompt(
+    config: ImagePromptConfig,
+    frozen: StableDiffusion,
+    source: LatentSource,
+    judged: Pictures,
+    run: Run,
+    file: Path,
+    note: Callable[[dict[str, float]], None],
+) -> ImagePrompt:
+    """Train an image prompt for a model and write it to a file; the averaged one.
+
+    Args:
+        frozen: in float32; is moved to the run's device and precision.
+        judged: unseen pictures to measure by.
+        note: is told what was measured, at each snapshot.
+
+    Raises:
+        Cancelled: a signal ended the run before its budget did.
+    """
+    accelerator = run.accelerator
+    learner = build_learner(config, frozen, run.seed)
+    frozen.to(accelerator.device, PRECISIONS[accelerator.mixed_precision])
+    frozen.unet.to(memory_format=torch.channels_last)
+    batch, autocast = config.optimisation.batch, accelerator.autocast
+    judge = ImagePromptJudge(frozen, judged, batch, autocast)
+
+    def snapshot(model: nn.Module) -> dict[str, float]:
+        export_image_prompt(file, model.prompt)
+        measured = judge(model)
+        note(measured)
+        return measured
+
+    objective = ImagePromptObjective(config, frozen, source, autocast)
+    return fit("image-prompt", objective, learner, config.optimisation, run, snapshot).prompt

@@ -4,19 +4,36 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 import torch
+from accelerate import Accelerator
 from diffusers import AutoencoderKL
 from torch import Tensor
 
-from diffeditor.training.data import CachedWorlds, LiveWorlds, Pictures
+from diffeditor.training.captions import varied
+from diffeditor.training.data import CachedWorlds, Pictures, Source
 
 BATCH = 16
+
+Encode = Callable[[Tensor], Tensor]
+"""Pictures (B, 3, H, W) in [-1, 1] on any device -> scaled latents z_0 (B, 4, h, w)."""
+
+
+def posterior_mean(vae: AutoencoderKL) -> Encode:
+    """The encoder of an autoencoder."""
+
+    @torch.no_grad()
+    def encode(pictures: Tensor) -> Tensor:
+        encoded = vae.encode(pictures.to(vae.device)).latent_dist
+        return encoded.mean * vae.config.scaling_factor
+
+    return encode
 
 
 def fingerprint(vae: AutoencoderKL) -> str:
@@ -35,7 +52,7 @@ class LatentSource(Protocol):
 
 
 class EncodedWorlds:
-    """The means of the posterior for all cached pictures, float16 files beside the pictures."""
+    """Latents of all cached pictures, float16 files beside the pictures."""
 
     def __init__(self, worlds: CachedWorlds, key: str) -> None:
         """Raises FileNotFoundError when a shard was not encoded by the model of this key."""
@@ -51,33 +68,50 @@ class EncodedWorlds:
 
 
 class LiveLatents:
-    """Latents of freshly rendered worlds."""
+    """Latents of pictures that are encoded as they are drawn."""
 
-    def __init__(self, worlds: LiveWorlds, vae: AutoencoderKL) -> None:
-        self.worlds, self.vae = worlds, vae
+    def __init__(self, pictures: Source, encode: Encode) -> None:
+        self.pictures, self.encode = pictures, encode
 
-    @torch.no_grad()
     def draw(self, count: int, rng: np.random.Generator) -> tuple[Tensor, Pictures]:
-        """Latents that were never drawn before, and their pictures."""
-        drawn = self.worlds.draw(count, rng)
-        return self.vae.encode(drawn.images).latent_dist.mean, drawn
+        """Latents and their pictures."""
+        drawn = self.pictures.draw(count, rng)
+        return self.encode(drawn.images), drawn
 
 
-@torch.no_grad()
-def encode_missing(
-    worlds: CachedWorlds, vae: AutoencoderKL, key: str, part: int, parts: int
-) -> None:
+class Reworded:
+    """Latents of worlds whose captions are put in other words each time."""
+
+    def __init__(self, latents: LatentSource) -> None:
+        self.latents = latents
+
+    def draw(self, count: int, rng: np.random.Generator) -> tuple[Tensor, Pictures]:
+        """Latents and their pictures."""
+        z_0, drawn = self.latents.draw(count, rng)
+        captions = [varied(caption, rng) for caption in drawn.captions]
+        return z_0, replace(drawn, captions=captions)
+
+
+def encoded_worlds(worlds: CachedWorlds, vae: AutoencoderKL, who: Accelerator) -> EncodedWorlds:
+    """Cached worlds and their latents, encoded now where they are not yet."""
+    key, encode = fingerprint(vae), posterior_mean(vae)
+    with who.autocast():
+        encode_missing(worlds, encode, key, who.process_index, who.num_processes)
+    who.wait_for_everyone()
+    return EncodedWorlds(worlds, key)
+
+
+def encode_missing(worlds: CachedWorlds, encode: Encode, key: str, part: int, parts: int) -> None:
     """Encode every `parts`-th shard from `part` on, unless it was done before."""
     for shard in worlds.shards[part::parts]:
         file = _file(shard, key)
         if file.exists():
             continue
-        means = [
-            vae.encode(one.images.to(vae.device)).latent_dist.mean.half().cpu().numpy()
-            for one in CachedWorlds([shard]).batches(BATCH)
+        latents = [
+            encode(one.images).half().cpu().numpy() for one in CachedWorlds([shard]).batches(BATCH)
         ]
         with _whole(file) as unfinished:
-            np.save(unfinished, np.concatenate(means))
+            np.save(unfinished, np.concatenate(latents))
 
 
 def _file(shard: Path, key: str) -> Path:

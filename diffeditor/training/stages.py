@@ -10,29 +10,26 @@ import numpy as np
 from diffusers import AutoencoderKL
 from torch import nn
 
+from diffeditor.backbones.stable_diffusion import IMAGE_PROMPT_FILE
 from diffeditor.training import export
 from diffeditor.training.config import VaeConfig
-from diffeditor.training.data import LiveWorlds
+from diffeditor.training.data import CachedWorlds
 from diffeditor.training.image_encoder import (
     ImageEncoderJudge,
     ImageEncoderObjective,
     build_reader,
 )
-from diffeditor.training.image_prompt import (
-    ImagePromptJudge,
-    ImagePromptObjective,
-    build_prompted,
-)
+from diffeditor.training.image_prompt import fit_image_prompt
 from diffeditor.training.landmarks import LandmarkJudge, LandmarkObjective, build_landmark_net
 from diffeditor.training.latents import (
-    EncodedWorlds,
     LatentSource,
     LiveLatents,
-    encode_missing,
-    fingerprint,
+    Reworded,
+    encoded_worlds,
+    posterior_mean,
 )
 from diffeditor.training.loop import fit
-from diffeditor.training.unet import UnetJudge, UnetObjective, build_denoiser, tokenize
+from diffeditor.training.unet import UnetJudge, UnetObjective, build_denoiser
 from diffeditor.training.vae import (
     Autoencoder,
     VaeJudge,
@@ -126,13 +123,9 @@ def train_unet(shop: Workshop) -> None:
 def latent_source(shop: Workshop) -> LatentSource:
     """Latents to learn from: encoded now where they are not yet, or made as they are drawn."""
     vae, source = shop.exported_vae(), shop.source()
-    if isinstance(source, LiveWorlds):
-        return LiveLatents(source, vae)
-    key, who = fingerprint(vae), shop.accelerator
-    with who.autocast():
-        encode_missing(source, vae, key, who.process_index, who.num_processes)
-    who.wait_for_everyone()
-    return EncodedWorlds(source, key)
+    if isinstance(source, CachedWorlds):
+        return encoded_worlds(source, vae, shop.accelerator)
+    return LiveLatents(source, posterior_mean(vae))
 
 
 def train_image_encoder(shop: Workshop) -> None:
@@ -154,23 +147,16 @@ def train_image_encoder(shop: Workshop) -> None:
 
 
 def train_image_prompt(shop: Workshop) -> None:
-    """Train and export the image encoder and the image prompt for the exported UNet."""
-    config, vae, tokenizer = shop.config.image_prompt, shop.exported_vae(), shop.tokenizer()
-    images = shop.judged.images.to(shop.device)
-    z_0 = vae.encode(images).latent_dist.mean
-    empty = tokenize(tokenizer, [""] * len(images), shop.device)
-    judge = ImagePromptJudge(z_0, images, empty, config.picture)
-
-    def snapshot(model: nn.Module) -> dict[str, float]:
-        export.export_image_prompt(shop.settings.output, model)
-        with shop.accelerator.autocast():
-            measured = judge(model)
-        shop.note("image-prompt", measured)
-        return measured
-
-    model = build_prompted(config, shop.exported_denoiser(), shop.settings.seed)
-    objective = ImagePromptObjective(config, latent_source(shop), tokenizer, shop.device)
-    fit("image-prompt", objective, model, config.optimisation, shop.run("image-prompt"), snapshot)
+    """Train and export the image prompt for the other parts as exported."""
+    fit_image_prompt(
+        shop.config.image_prompt,
+        shop.exported_model(),
+        Reworded(latent_source(shop)),
+        shop.judged,
+        shop.run("image-prompt"),
+        shop.settings.output / IMAGE_PROMPT_FILE,
+        lambda measured: shop.note("image-prompt", measured),
+    )
 
 
 def train_landmarks(shop: Workshop) -> None:

@@ -112,11 +112,16 @@ def dropped(captions: Sequence[str], share: float, rng: np.random.Generator) -> 
     return ["" if rng.random() < share else varied(caption, rng) for caption in captions]
 
 
-def stratified_timesteps(count: int, draw: Draw, device: torch.device) -> Tensor:
-    """One timestep (count,) from each of `count` equal parts of 0..999, in random order."""
+def stratified_timesteps(
+    count: int, draw: Draw, device: torch.device, power: float = 1.0
+) -> Tensor:
+    """Timesteps (count,), 1000 u ** power with a u from each of `count` equal parts of [0, 1).
+
+    Their order is random.
+    """
     order = torch.randperm(count, generator=draw.generator, device=device)
     inside = torch.rand(count, generator=draw.generator, device=device)
-    return ((order + inside) / count * 1000).long().clamp(0, 999)
+    return (((order + inside) / count) ** power * 1000).long().clamp(0, 999)
 
 
 def add_noise(z_0: Tensor, eps: Tensor, t: Tensor, alphas_cumprod: Tensor) -> Tensor:

@@ -13,6 +13,7 @@ from accelerate import Accelerator
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from transformers import CLIPTextModel, CLIPTokenizer
 
+from diffeditor.backbones import StableDiffusion, load_stable_diffusion
 from diffeditor.errors import ModelUnavailable
 from diffeditor.training.captions import load_tokenizer
 from diffeditor.training.config import EmbeddedConfig
@@ -141,6 +142,18 @@ class Workshop:
         text = CLIPTextModel.from_pretrained(output / "text_encoder", dtype=torch.float32)
         frozen = Denoiser(unet.to(memory_format=torch.channels_last), text)
         return frozen.eval().requires_grad_(False).to(self.device)
+
+    def exported_model(self) -> StableDiffusion:
+        """All that the image prompt is trained on, as exported, in float32 on the CPU, frozen.
+
+        Raises:
+            ModelUnavailable: a stage that makes one of its parts has not been run.
+        """
+        output = self.settings.output
+        for part, stage in (("vae",) * 2, ("unet",) * 2, ("image_encoder", "image-encoder")):
+            if not (output / part / "config.json").is_file():
+                raise ModelUnavailable(f"There is no {part} in {output}; train {stage} first.")
+        return load_stable_diffusion(output, image_encoder=output / "image_encoder")
 
     def tokenizer(self) -> CLIPTokenizer:
         """The exported tokenizer."""
