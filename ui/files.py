@@ -1,23 +1,43 @@
-"""Pictures on their way to the browser."""
+"""Pictures on their way to the browser and back."""
 
 import os
 from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
 from tempfile import NamedTemporaryFile
+from typing import Any
 
+import gradio as gr
 from gradio.utils import get_upload_folder
 from PIL import Image
 
+from ui import text
 
-def cached(picture: Image.Image, format: str = "png") -> str:
+
+def uploaded(path: str | None) -> Path:
+    """The path, if a file that was loaded on this page lies there.
+
+    Raises:
+        gr.Error: none does; the same sentence whether or not there is a file elsewhere.
+    """
+    folder = Path(get_upload_folder()).resolve()
+    try:
+        file = Path(path or "").resolve()
+        if file.is_relative_to(folder) and file.is_file():
+            return file
+    except (OSError, ValueError):
+        pass  # no file can have such a name
+    raise gr.Error(text.NOT_UPLOADED, print_exception=False)
+
+
+def cached(picture: Image.Image, format: str = "png", **options: Any) -> str:
     """The path of a file with this picture that Gradio may serve.
 
     Equal pictures share a file, which appears whole or not at all: Gradio itself writes it anew
-    each time, also while a browser is reading it.
+    each time, also while a browser is reading it. options: of the format, for `Image.save`.
     """
     encoded = BytesIO()
-    picture.save(encoded, format)
+    picture.save(encoded, format, **options)
     folder = Path(get_upload_folder()).resolve() / sha256(encoded.getbuffer()).hexdigest()
     path = folder / f"picture.{format}"
     if not path.exists():

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import gradio as gr
 from gradio.data_classes import ImageData
-from gradio.utils import get_upload_folder
 
 from ui import text
+from ui.files import uploaded
 
 
 def local(path: str | Path | None) -> str | Path | None:
@@ -36,11 +36,7 @@ class Picture(gr.Image):
     def preprocess(self, payload: ImageData | None) -> str | None:
         if payload is None:
             return None
-        folder = Path(get_upload_folder()).resolve()
-        path = Path(payload.path or "").resolve()
-        if not path.is_relative_to(folder) or not path.is_file():
-            raise gr.Error(text.NOT_UPLOADED, print_exception=False)
-        return str(path)
+        return str(uploaded(payload.path))
 
 
 class Painter(gr.ImageEditor):
