@@ -1,7 +1,6 @@
 """Pictures and masks between files, the browser and arrays."""
 
 import base64
-import binascii
 from functools import lru_cache
 from io import BytesIO
 from pathlib import Path
@@ -85,17 +84,21 @@ def decoded_mask(address: str, own: Sides, sides: Sides) -> Mask:
     """The browser's mask of a picture of size `own`, as bool (H, W) at the size `sides`.
 
     Raises:
-        InvalidEdit: it is not a PNG of the view's size. Nothing larger is ever decoded.
+        InvalidEdit: it is not a PNG of the view's size; nothing larger is ever decoded.
     """
-    unreadable = InvalidEdit("The mask cannot be read; clear it and mark it again.")
-    if not address.startswith(PNG_ADDRESS):
-        raise unreadable
+    inside = None
+    if address.startswith(PNG_ADDRESS):
+        inside = _alpha(address.removeprefix(PNG_ADDRESS), view_sides(own))
+    if inside is None:
+        raise InvalidEdit("The mask cannot be read or is not of its picture's size; clear it.")
+    return np.asarray(inside.resize(sides, Image.Resampling.NEAREST)) > 127
+
+
+def _alpha(encoded: str, sides: Sides) -> Image.Image | None:
+    """The alpha channel of a PNG in base 64, or None if it is not one of this size."""
     try:
-        data = base64.b64decode(address.removeprefix(PNG_ADDRESS), validate=True)
+        data = base64.b64decode(encoded, validate=True)
         with Image.open(BytesIO(data), formats=["PNG"]) as png:
-            if png.size != view_sides(own):
-                raise InvalidEdit("The mask is not of its picture's size; clear it.")
-            inside = png.convert("RGBA").getchannel("A").resize(sides, Image.Resampling.NEAREST)
-    except (OSError, ValueError, SyntaxError, binascii.Error) as error:
-        raise unreadable from error
-    return np.asarray(inside) > 127
+            return png.convert("RGBA").getchannel("A") if png.size == sides else None
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        return None

@@ -70,7 +70,10 @@ export class Toolbar {
   #describe() {
     const [name, description] = placeWords(this.board.tool);
     const place = this.element.querySelector("[data-mode=place]");
-    place.setAttribute("aria-label", name);
+    place.querySelector("span").textContent = name;
+    for (const icon of place.querySelectorAll("svg")) {
+      icon.toggleAttribute("hidden", icon.dataset.places !== TOOLS[this.board.tool].places);
+    }
     place.title = `${description} (V)`;
     this.size.value = toSlider(this.board.brush);
     this.size.setAttribute("aria-valuetext", `${(100 * this.board.brush).toFixed(1)} %`);

@@ -152,10 +152,17 @@ class Value(Strict):
             tool=self.tool,
             source=_side(self.source, k, self.mask, self.fill_mask, self.landmarks),
             reference=_side(self.reference, k, self.reference_mask, None, self.reference_landmarks),
-            arrows=tuple(((a * k, b * k), (c * k, d * k)) for a, b, c, d in self.arrows),
+            arrows=self._reduced_arrows(k),
             move=_reduced(self.move, k),
             paste=_reduced(self.paste, k),
         )
+
+    def _reduced_arrows(self, k: float) -> tuple[tuple[Place, Place], ...]:
+        if self.source is None:
+            return ()
+        width, height = _reduced_sides(self.source, k)
+        ends = clipped(np.reshape(self.arrows, (-1, 2)) * k, width, height)
+        return tuple(((a, b), (c, d)) for (a, b), (c, d) in zip(ends[::2], ends[1::2], strict=True))
 
 
 def parse(payload: Any) -> Value | None:
@@ -191,6 +198,10 @@ def _reduced(placement: Placement, k: float) -> Placement:
     return Placement(dx=placement.dx * k, dy=placement.dy * k, scale=placement.scale)
 
 
+def _reduced_sides(picture: Picture, k: float) -> tuple[int, int]:
+    return max(1, round(picture.width * k)), max(1, round(picture.height * k))
+
+
 def _side(
     picture: Picture | None,
     k: float,
@@ -201,13 +212,15 @@ def _side(
     if picture is None:
         return None
     own = (picture.width, picture.height)
-    width, height = (max(1, round(side * k)) for side in own)
+    width, height = _reduced_sides(picture, k)
     inside = None if mask is None else decoded_mask(mask, own, (width, height))
     return Side(
         image=opened(uploaded(picture.file.path), own, (width, height)),
         mask=np.zeros((height, width), np.bool_) if inside is None else inside,
         fill_mask=None if fill_mask is None else decoded_mask(fill_mask, own, (width, height)),
-        landmarks=None if landmarks is None else np.array(landmarks) * k,
+        landmarks=None
+        if landmarks is None
+        else np.array(clipped(np.array(landmarks) * k, width, height)),
     )
 
 
