@@ -2,12 +2,16 @@
 
 import argparse
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 from diffeditor.bench.columns import DEFAULT_COLUMNS, QUICK_COLUMNS
-from diffeditor.bench.tables import as_markdown, as_text, table
+from diffeditor.bench.report import write_report
+from diffeditor.bench.store import Record
+from diffeditor.bench.tables import Table, as_markdown, as_text, table
 from diffeditor.bench.worlds import Bench, Setup, run_worlds, to_stderr
+from diffeditor.errors import InvalidSetting
 from diffeditor.tasks import TASKS
 
 FIRST_SEED = 1000
@@ -17,38 +21,77 @@ QUICK_CASES = 3
 
 def add_worlds_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `bench worlds`."""
-    parser.add_argument("--output", type=Path, required=True, metavar="DIR")
-    parser.add_argument("--tasks", nargs="+", choices=list(TASKS), default=list(TASKS))
+    _add_common_arguments(parser)
+    tasks = list(TASKS)
+    parser.add_argument("--tasks", nargs="+", choices=tasks, default=tasks, metavar="TASK")
     parser.add_argument("--cases", type=int, help=f"of each task (default: {CASES})")
-    parser.add_argument("--first-seed", type=int, default=FIRST_SEED)
-    parser.add_argument("--columns", nargs="+", metavar="NAME")
-    parser.add_argument("--processes", type=int, default=2)
-    parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--report-only", action="store_true")
-    parser.add_argument("--markdown", action="store_true")
-    parser.add_argument("--model", default="embedded")
-    parser.add_argument("--device", default="auto")
+    parser.add_argument("--first-seed", type=int, default=FIRST_SEED, help="of the cases")
+    parser.add_argument(
+        "--columns",
+        nargs="+",
+        metavar="NAME",
+        help="ground-truth, no-edit, copy-paste, a preset, or PRESET:FIELD=VALUE:...",
+    )
+    parser.add_argument(
+        "--quick", action="store_true", help=f"{QUICK_CASES} cases and fewer columns"
+    )
+    parser.add_argument("--again", action="store_true", help="make also what has been made")
+    parser.add_argument("--report-only", action="store_true", help="make nothing")
+    parser.add_argument("--markdown", action="store_true", help="print the tables as Markdown")
+
+
+def _add_common_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--output", type=Path, required=True, metavar="DIR")
+    parser.add_argument("--model", default="embedded", help="embedded, or a model folder")
+    parser.add_argument("--device", default="auto", help="auto, cpu, or a device of PyTorch")
+    parser.add_argument("--processes", type=int, default=2, help="default: 2")
 
 
 def run_worlds_command(options: argparse.Namespace) -> None:
-    """Run what is missing, then print and write the tables."""
+    """Make what is missing, then print and write the tables.
+
+    Raises:
+        InvalidSetting: a number is out of range, or a column unknown.
+    """
+    setup = _setup(options)
+    if not options.report_only:
+        run_worlds(setup, to_stderr)
+    bench = Bench(setup)
+    records = bench.records()
+    if not records:
+        raise InvalidSetting(f"There are no results in {str(setup.output)!r} for these settings.")
+    tables = [table(task, setup.columns, records) for task in setup.tasks]
+    for one in tables:
+        print((as_markdown if options.markdown else as_text)(one) + "\n")
+    _write_results(setup.output / "results.json", bench, tables, records)
+    write_report(setup.output / "report.html", "WorldBench", tables, records)
+
+
+def _setup(options: argparse.Namespace) -> Setup:
     count = options.cases or (QUICK_CASES if options.quick else CASES)
-    columns = options.columns or (QUICK_COLUMNS if options.quick else DEFAULT_COLUMNS)
-    setup = Setup(
+    if min(count, options.processes) < 1 or options.first_seed < 0:
+        raise InvalidSetting("--cases and --processes start at 1, --first-seed at 0.")
+    return Setup(
         output=options.output,
         tasks=tuple(options.tasks),
-        columns=tuple(columns),
+        columns=tuple(options.columns or (QUICK_COLUMNS if options.quick else DEFAULT_COLUMNS)),
         seeds=range(options.first_seed, options.first_seed + count),
         model=options.model,
         device=options.device,
         processes=options.processes,
+        again=options.again,
     )
-    if not options.report_only:
-        run_worlds(setup, to_stderr)
-    records = Bench(setup).records()
-    tables = [table(task, setup.columns, records) for task in setup.tasks]
-    for one in tables:
-        print((as_markdown if options.markdown else as_text)(one) + "\n")
-    text = json.dumps([asdict(one) for one in tables], indent=1)
-    setup.output.mkdir(parents=True, exist_ok=True)
-    (setup.output / "results.json").write_text(text + "\n", "utf-8")
+
+
+def _write_results(
+    path: Path, bench: Bench, tables: Sequence[Table], records: Sequence[Record]
+) -> None:
+    """Tables and cases as JSON; the features stay in the files of the cases."""
+    cases = [{k: v for k, v in asdict(r).items() if k != "features"} for r in records]
+    found = {
+        "model": bench.setup.model,
+        "fingerprint": bench.judges.fingerprint,
+        "tables": [asdict(one) for one in tables],
+        "cases": cases,
+    }
+    path.write_text(json.dumps(found, indent=1) + "\n", "utf-8")

@@ -13,10 +13,15 @@ import numpy as np
 from diffeditor.bench import metrics as m
 from diffeditor.bench.landmarks import ALL, JAW, Finder, found
 from diffeditor.bench.objects import ObjectFinder, edited_solid, scene_renders
+from diffeditor.composite import feathered
+from diffeditor.editor import FEATHER_CELLS
 from diffeditor.worlds import Case, FaceSpec, render
+from diffeditor.worlds.cases import VISIBLE_CHANGE
 
 UNIT = 128
 """Pixels: distances are stated for pictures of this width."""
+FEATHER = FEATHER_CELLS * 8
+"""Pixels of UNIT that the engine's soft edge reaches beyond the region of a task."""
 LOST = 64.0
 """Centre error, in pixels of UNIT, of an object that is nowhere to be seen."""
 
@@ -51,17 +56,24 @@ class Yardstick:
 
     @cached_property
     def areas(self) -> dict[str, np.ndarray]:
-        """Bool masks by name: the whole region, the destination, and what was left."""
-        case, index = self.case, 0
+        """Bool masks by name: the region, what changes, the destination, and what was left."""
+        case = self.case
+        differs = abs(self.source.astype(np.int16) - case.truth).max(-1) > VISIBLE_CHANGE
+        areas = {"region": case.region, "changing": differs}
         if self.on_face:
-            return {"region": case.region}
+            return areas
         index = edited_solid(case)
         before, after = scene_renders(case)
         destination = after.masks[index]
-        areas = {"region": case.region, "destination": destination}
+        areas["destination"] = destination
         if case.task.name in ("move", "drag"):
             areas["vacated"] = before.masks[index] & ~destination
         return {name: area for name, area in areas.items() if area.any()}
+
+    @cached_property
+    def beyond(self) -> np.ndarray:
+        """Bool (H, W) of the pixels that the task leaves exactly as they are."""
+        return feathered(self.case.task.region(), FEATHER / self.per_pixel) == 0
 
     def measure(self, result: np.ndarray) -> Values:
         """All metrics of a result, uint8 (H, W, 3), by name."""
@@ -81,9 +93,9 @@ class Yardstick:
         case, truth = self.case, self.case.truth
         values = {f"psnr_{name}": m.psnr(result, truth, a) for name, a in self.areas.items()}
         values |= {f"ssim_{name}": m.ssim(result, truth, a) for name, a in self.areas.items()}
-        outside = ~case.region
-        values["psnr_outside"] = m.psnr(result, self.source, outside)
-        values["changed_outside"] = m.changed_share(result, self.source, outside)
+        values["psnr_outside"] = m.psnr(result, self.source, ~case.region)
+        values["changed_outside"] = m.changed_share(result, self.source, ~case.region)
+        values["changed_beyond"] = m.changed_share(result, self.source, self.beyond)
         return values
 
     def _looks(self, result: np.ndarray) -> Values:

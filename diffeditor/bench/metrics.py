@@ -14,9 +14,9 @@ _C1, _C2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
 
 
 def psnr(picture: np.ndarray, truth: np.ndarray, mask: np.ndarray | None = None) -> float:
-    """Peak signal-to-noise ratio in dB over the pixels of `mask` (None: all), at most MOST_PSNR."""
+    """Peak signal-to-noise ratio, dB, of `mask`'s pixels (None: all of them), at most MOST_PSNR."""
     error = np.square(picture.astype(np.float64) - truth)
-    mse = error.mean() if mask is None else error[mask].mean()
+    mse = error.mean() if mask is None else error[mask].mean() if mask.any() else 0.0
     return min(MOST_PSNR, 10 * float(np.log10(255**2 / max(mse, 1e-12))))
 
 
@@ -39,7 +39,9 @@ def _blurred(picture: np.ndarray) -> np.ndarray:
 
 
 def changed_share(picture: np.ndarray, source: np.ndarray, outside: np.ndarray) -> float:
-    """Percent of the pixels of `outside` that are not bit-identical to the source's."""
+    """Percent of the pixels of `outside` that are not bit-identical to the source's; 0 of none."""
+    if not outside.any():
+        return 0.0
     return 100 * float((picture != source).any(-1)[outside].mean())
 
 

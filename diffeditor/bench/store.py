@@ -1,6 +1,7 @@
 """Results on disk: one PNG and one small JSON file for each case of each column.
 
     FOLDER/cases/<model fingerprint>/<task>/<column and digest of its settings>/<seed>.{json,png}
+    FOLDER/cases/asked/<task>/<seed>.png    what is asked for, drawn on the pictures
 
 so that a run can be stopped, gone on with and enlarged, and nothing stands for other settings.
 """

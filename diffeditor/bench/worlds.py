@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 
 from diffeditor.bench.columns import Column, column
+from diffeditor.bench.drawing import asked, asked_path
 from diffeditor.bench.judges import Judges
 from diffeditor.bench.measure import Yardstick
 from diffeditor.bench.store import Place, Record
@@ -70,6 +71,9 @@ class Bench:
         missing = self.missing(job)
         if missing:
             case = make_case(*job, size=self.native_size)
+            path = self.setup.output / asked_path(*job)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            asked(case).save(path)
             yardstick = Yardstick(case=case, find_landmarks=self.judges.find_landmarks)
             for one in missing:
                 self._make(one, case, yardstick)
