@@ -8,7 +8,6 @@ Files have the layout of the published weights: `image_proj.*` for the encoder, 
 `unet.attn_processors`. Depth, widths and the number of queries are read from the shapes.
 """
 
-import pickle
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,12 +15,15 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 from PIL import Image
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 from transformers import CLIPImageProcessorPil
 
 from diffeditor.errors import ModelUnavailable
+from diffeditor.tensorfile import read_tensors
+
+HEAD_WIDTH = 64
+"""Of the encoder's attention where the file does not say: that of the published files."""
 
 STRETCHED = 256
 """Side in pixels of the square that a picture is stretched to before CLIP's own processing [R]."""
@@ -78,7 +80,7 @@ class ImagePromptConfig:
     queries: int = 64
     depth: int = 4
     heads: int = 12
-    dim_head: int = 64
+    dim_head: int = HEAD_WIDTH
     ff_mult: int = 4
 
 
@@ -134,17 +136,29 @@ class DecoupledProjections(nn.ModuleDict):
     @classmethod
     def for_unet(cls, unet: nn.Module) -> "DecoupledProjections":
         """Projections for a UNet that start as copies of its own text projections."""
-        names = [name.removesuffix(".processor") for name in unet.attn_processors]  # type: ignore
-        crossed = {
-            str(position): unet.get_submodule(name)
-            for position, name in enumerate(names)
-            if name.endswith("attn2")
-        }
-        made = cls.from_shapes({p: tuple(a.to_k.weight.shape) for p, a in crossed.items()})  # type: ignore
-        for position, attention in crossed.items():
+        made = cls.from_shapes(projection_shapes(unet))
+        for position, attention in _cross_attention(unet).items():
             made[position].to_k_ip.weight.data.copy_(attention.to_k.weight.data)  # type: ignore
             made[position].to_v_ip.weight.data.copy_(attention.to_v.weight.data)  # type: ignore
         return made
+
+    @property
+    def shapes(self) -> dict[str, tuple[int, int]]:
+        """Position -> (out channels, token width)."""
+        return {p: tuple(layer.to_k_ip.weight.shape) for p, layer in self.items()}  # type: ignore
+
+
+def projection_shapes(unet: nn.Module) -> dict[str, tuple[int, int]]:
+    """The shapes that the projections for a UNet must have."""
+    crossed = _cross_attention(unet)
+    return {p: tuple(attention.to_k.weight.shape) for p, attention in crossed.items()}  # type: ignore
+
+
+def _cross_attention(unet: nn.Module) -> dict[str, nn.Module]:
+    """The cross-attention layers of a UNet by their position."""
+    names = [name.removesuffix(".processor") for name in unet.attn_processors]  # type: ignore
+    crossed = ((str(p), name) for p, name in enumerate(names) if name.endswith("attn2"))
+    return {position: unet.get_submodule(name) for position, name in crossed}
 
 
 class ImagePrompt(nn.Module):
@@ -190,33 +204,15 @@ class ImagePrompt(nn.Module):
         return made.eval().requires_grad_(False)
 
 
-_DAMAGED = (
-    SafetensorError,
-    pickle.UnpicklingError,
-    RuntimeError,
-    EOFError,
-    AttributeError,
-    ValueError,
-)
-
-
 def _read(path: Path, allow_pickle: bool) -> tuple[dict[str, Tensor], int]:
     if not path.is_file():
         raise ModelUnavailable(f"There is no image-prompt file {path}; check the path.")
+    file = read_tensors(path, allow_pickle=allow_pickle)
     try:
-        if path.suffix == ".safetensors":
-            with safe_open(str(path), framework="pt") as file:  # type: ignore[no-untyped-call]
-                tensors = {key: file.get_tensor(key) for key in file.keys()}
-                return tensors, int((file.metadata() or {}).get("dim_head", 64))
-        if not allow_pickle:
-            raise ModelUnavailable(
-                f"{path} is a pickle file; convert it to safetensors, or allow it explicitly."
-            )
-        groups = torch.load(path, map_location="cpu", weights_only=True)
-        return {f"{g}.{k}": v for g, part in groups.items() for k, v in part.items()}, 64
-    except _DAMAGED as error:
+        return file.tensors, int(file.metadata.get("dim_head", HEAD_WIDTH))
+    except ValueError as error:
         raise ModelUnavailable(
-            f"{path} is damaged or not a weights file; download it again."
+            f"{path} is not an image-prompt file: its dim_head is no number; get it again."
         ) from error
 
 

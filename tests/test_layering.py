@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PUBLIC = "__init__"
 LAYERS = (
     {"errors", "geometry", "schedule"},
-    {"config", "images", "masks", "energy", "plan"},
+    {"config", "images", "masks", "energy", "plan", "tensorfile"},
     {"memory", "attention", "features", "image_prompt"},
     {"backbones"},
     {"inversion", "guidance", "sampler", "tasks"},

@@ -1,29 +1,28 @@
-"""Any Stable Diffusion 1.x / 2.x checkpoint in a diffusers folder, as a Backbone."""
+"""Any Stable Diffusion 1.x / 2.x model, as a Backbone."""
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import cast, get_args
+from typing import cast
 
 import torch
-from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
+from diffusers import AutoencoderKL, UNet2DConditionModel
 from PIL import Image
 from torch import Tensor, nn
 from transformers import CLIPTextModel, CLIPTokenizer, CLIPVisionModelWithProjection
 
 from diffeditor.attention import attached
 from diffeditor.backbones.base import Denoiser
-from diffeditor.config import STRENGTHS
-from diffeditor.errors import ModelUnavailable
 from diffeditor.image_prompt import ImagePrompt, clip_pixels
-from diffeditor.schedule import Prediction, Schedule
+from diffeditor.schedule import Schedule
 
 SETTINGS_FILE = "diffeditor.json"
 """Optional, beside the model: {"strengths": {task: {strength: value}}} found for this model."""
 
 IMAGE_PROMPT_FILE = "image_prompt.safetensors"
+"""Optional, beside the model, as is the folder of its CLIP vision tower."""
+
+IMAGE_ENCODER_FOLDER = "image_encoder"
 
 
 @dataclass(kw_only=True)
@@ -126,111 +125,3 @@ class StableDiffusion:
             if part is not None:
                 nn.Module.to(part, device, dtype)
         return self
-
-
-def load_stable_diffusion(
-    folder: Path,
-    *,
-    name: str | None = None,
-    image_prompt: Path | None = None,
-    image_encoder: Path | None = None,
-    allow_pickle: bool = False,
-) -> StableDiffusion:
-    """A model from a diffusers folder of safetensors files, in float32 on the CPU.
-
-    Args:
-        image_prompt: an image-prompt file; None takes `image_prompt.safetensors` in the folder.
-        image_encoder: folder of its CLIP vision tower; None takes `image_encoder/` in the folder
-            where there is an image prompt.
-        allow_pickle: accept an image prompt in PyTorch's own format (read with weights_only).
-
-    Raises:
-        ModelUnavailable: a part is missing or damaged, or stored as a pickle.
-    """
-    prompt_file = image_prompt or folder / IMAGE_PROMPT_FILE
-    vision_folder = image_encoder or folder / "image_encoder"
-    with_prompt = prompt_file.is_file() or image_prompt is not None
-    settings = _settings(folder)
-    return StableDiffusion(
-        name=name or folder.name,
-        vae=_part(AutoencoderKL, folder / "vae"),
-        unet=_part(UNet2DConditionModel, folder / "unet"),
-        text_encoder=_part(CLIPTextModel, folder / "text_encoder"),
-        tokenizer=_tokenizer(folder / "tokenizer"),
-        schedule=_schedule(folder / "scheduler"),
-        image_encoder=_part(CLIPVisionModelWithProjection, vision_folder)
-        if with_prompt or image_encoder is not None
-        else None,
-        image_prompt=ImagePrompt.load(prompt_file, allow_pickle=allow_pickle)
-        if with_prompt
-        else None,
-        strengths=settings,
-    )
-
-
-_WEIGHTS = ("diffusion_pytorch_model", "model")
-
-
-def _part(cls, folder: Path):  # type: ignore[no-untyped-def]
-    if not (folder / "config.json").is_file():
-        raise ModelUnavailable(f"{folder} lacks config.json; give a complete diffusers folder.")
-    if not any(folder.glob("*.safetensors")):
-        pickled = [*folder.glob("*.bin"), *folder.glob("*.pt"), *folder.glob("*.ckpt")]
-        what = f"only the pickle file {pickled[0].name}" if pickled else "no weights"
-        raise ModelUnavailable(f"{folder} has {what}; give the model as safetensors files.")
-    try:
-        part = cls.from_pretrained(
-            str(folder), local_files_only=True, use_safetensors=True, torch_dtype=torch.float32
-        )
-    except Exception as error:
-        raise ModelUnavailable(
-            f"{folder} cannot be loaded as {cls.__name__}; its files are damaged or of another "
-            "model, get them again."
-        ) from error
-    return part.eval().requires_grad_(False)
-
-
-def _tokenizer(folder: Path) -> CLIPTokenizer:
-    if not (folder / "vocab.json").is_file() and not (folder / "tokenizer.json").is_file():
-        raise ModelUnavailable(f"{folder} lacks vocab.json; give a complete diffusers folder.")
-    try:
-        return CLIPTokenizer.from_pretrained(str(folder), local_files_only=True)
-    except Exception as error:
-        raise ModelUnavailable(f"The tokenizer in {folder} is damaged; get it again.") from error
-
-
-def _schedule(folder: Path) -> Schedule:
-    path = folder / "scheduler_config.json"
-    try:
-        config = json.loads(path.read_text("utf-8"))
-        kept = ("beta_start", "beta_end", "beta_schedule", "num_train_timesteps")
-        offset = int(config.get("steps_offset", 0))
-        library = DDIMScheduler(**{key: config[key] for key in kept if key in config})
-    except (OSError, ValueError, TypeError, AttributeError, NotImplementedError) as error:
-        raise ModelUnavailable(f"{path} is missing or damaged; get it again.") from error
-    prediction = config.get("prediction_type", "epsilon")
-    if prediction not in get_args(Prediction):
-        raise ModelUnavailable(
-            f"The model predicts {prediction!r}; give one that predicts "
-            f"{' or '.join(get_args(Prediction))}."
-        )
-    return Schedule(
-        alphas_cumprod=tuple(library.alphas_cumprod.tolist()),
-        steps_offset=offset,
-        prediction=prediction,
-    )
-
-
-def _settings(folder: Path) -> Mapping[str, Mapping[str, float]]:
-    path = folder / SETTINGS_FILE
-    if not path.is_file():
-        return {}
-    try:
-        rows = json.loads(path.read_text("utf-8"))["strengths"].items()
-        strengths = {task: {k: float(v) for k, v in row.items()} for task, row in rows}
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ModelUnavailable(f"{path} is not valid; restore or remove it.") from error
-    unknown = {key for row in strengths.values() for key in row} - set(STRENGTHS)
-    if unknown:
-        raise ModelUnavailable(f"{path} names unknown strengths: {', '.join(sorted(unknown))}.")
-    return strengths

@@ -12,7 +12,7 @@ from PIL import Image
 from safetensors import safe_open
 from transformers import CLIPImageProcessorPil, CLIPVisionModelWithProjection
 
-from diffeditor.backbones.stable_diffusion import load_stable_diffusion
+from diffeditor.backbones import load_stable_diffusion
 from diffeditor.errors import InvalidSetting, ModelUnavailable
 from diffeditor.faces import LandmarkNet
 from diffeditor.training import command
