@@ -1,14 +1,25 @@
-"""A value of the canvas with uploads behind it."""
+"""A value of the canvas with uploads behind it, and a browser."""
 
+import shutil
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
+from playwright.sync_api import Browser, sync_playwright
 
 from tests.ui.canvas.demo import ball_mask, picture
 from ui.canvas import Patch
 from ui.canvas.value import TOOLS, VERSION
+
+QUIET = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 
 
 @pytest.fixture
@@ -39,3 +50,11 @@ def payload(photo: Image.Image) -> dict[str, Any]:
         "reference_landmarks": None,
         **patch.wire()["patch"],
     }
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=QUIET)
+        yield launched
+        launched.close()
