@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import MISSING, dataclass, field, fields, replace
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -391,16 +392,17 @@ def _run_train(options: argparse.Namespace) -> None:
     run(options)
 
 
-def _add_bench_worlds_arguments(parser: argparse.ArgumentParser) -> None:
-    from diffeditor.bench.command import add_worlds_arguments
+def _bench(name: str, help: str) -> Command:
+    """The command of a benchmark: a module of `diffeditor.bench`."""
 
-    add_worlds_arguments(parser)
+    def module() -> Any:
+        return import_module(f"diffeditor.bench.{name}")
 
-
-def _run_bench_worlds(options: argparse.Namespace) -> None:
-    from diffeditor.bench.command import run_worlds_command
-
-    run_worlds_command(options)
+    return _leaf(
+        help,
+        lambda parser: module().add_arguments(parser),
+        lambda options: module().run(options),
+    )
 
 
 COMMANDS = {
@@ -417,7 +419,12 @@ COMMANDS = {
     ),
     "bench": _group(
         "measure the model and the method",
-        {"worlds": _leaf("edit worlds", _add_bench_worlds_arguments, _run_bench_worlds)},
+        {
+            "worlds": _bench("worlds", "edits of worlds against their ground truth"),
+            "teeth": _bench("teeth", "how often opening a closed mouth shows teeth"),
+            "reconstruction": _bench("reconstruction", "autoencoder, and inversion and back"),
+            "samples": _bench("samples", "pictures from text against renders"),
+        },
     ),
     "worlds": _leaf("draw pictures of the worlds", _add_worlds_arguments, _run_worlds),
 }

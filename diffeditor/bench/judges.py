@@ -8,8 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from diffusers.utils import logging as diffusers_logging
 from PIL import Image
 from transformers import CLIPVisionModelWithProjection
+from transformers.utils import logging as transformers_logging
 
 from diffeditor.backbones.stable_diffusion import SETTINGS_FILE
 from diffeditor.bench.landmarks import Finder
@@ -68,6 +70,13 @@ class Judges:
         file = self.folder / SETTINGS_FILE
         rows = json.loads(file.read_text("utf-8"))["strengths"] if file.is_file() else {}
         return rows.get(task, {})
+
+
+def quiet_libraries() -> None:
+    """Keep reports and progress bars of the libraries beneath out of the terminal."""
+    for logging in (diffusers_logging, transformers_logging):
+        logging.set_verbosity_error()
+        logging.disable_progress_bar()
 
 
 def _digest(file: Path) -> bytes:

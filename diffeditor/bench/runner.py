@@ -1,0 +1,123 @@
+"""WorldBench itself: every column makes every case, and each result is measured and kept."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property, partial
+from pathlib import Path
+
+from diffeditor.bench.columns import Column, column
+from diffeditor.bench.drawing import asked, asked_path
+from diffeditor.bench.judges import Judges, quiet_libraries
+from diffeditor.bench.measure import Yardstick
+from diffeditor.bench.pool import run_jobs, told
+from diffeditor.bench.store import Place, Record
+from diffeditor.editor import Editor, load_editor
+from diffeditor.tasks import TASKS
+from diffeditor.worlds import Case, make_case
+
+Job = tuple[str, int]
+"""A task and the seed of a case."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setup:
+    """What is run: which columns make which cases with which model, and where results go.
+
+    again: make also what has been made.
+    """
+
+    output: Path
+    tasks: tuple[str, ...]
+    columns: tuple[str, ...]
+    seeds: tuple[int, ...]
+    model: str = "embedded"
+    device: str = "auto"
+    again: bool = False
+
+
+class Bench:
+    """Makes and measures the cases of a setup in one process; call it with a job."""
+
+    def __init__(self, setup: Setup) -> None:
+        quiet_libraries()
+        self.setup = setup
+        self.judges = Judges(setup.model)
+        self.columns = [column(name) for name in setup.columns]
+
+    @cached_property
+    def editor(self) -> Editor:
+        """The editor, loaded when it is first needed."""
+        return load_editor(self.setup.model, device=self.setup.device)
+
+    def __call__(self, job: Job) -> Job:
+        """Make and measure what is missing of a case."""
+        missing = self.missing(job)
+        if missing:
+            case = make_case(*job, size=self.editor.native_size)
+            self._draw(case)
+            yardstick = Yardstick(case=case, find_landmarks=self.judges.find_landmarks)
+            for one in missing:
+                self._make(one, case, yardstick)
+        return job
+
+    def missing(self, job: Job) -> list[Column]:
+        """The columns that have yet to make a case."""
+        task, seed = job
+        again = self.setup.again
+        return [c for c in self.columns if again or self.place(task, c).read(seed) is None]
+
+    def place(self, task: str, one: Column) -> Place:
+        """Where a column's results for a task are."""
+        name = one.key(TASKS[task], self.judges.strengths(task))
+        folder = Path("cases", self.judges.fingerprint, task, name)
+        return Place(root=self.setup.output, folder=folder)
+
+    def records(self) -> list[Record]:
+        """All that the columns have made of the setup's cases so far."""
+        return [record for record, _ in self.kept()]
+
+    def kept(self) -> Iterator[tuple[Record, Place]]:
+        """The records with where they, and their pictures, are."""
+        for task in self.setup.tasks:
+            for one in self.columns:
+                place = self.place(task, one)
+                for seed in self.setup.seeds:
+                    record = place.read(seed)
+                    if record is not None:
+                        yield record, place
+
+    def _draw(self, case: Case) -> None:
+        path = self.setup.output / asked_path(case.task.name, case.seed)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        asked(case).save(path)
+
+    def _make(self, one: Column, case: Case, yardstick: Yardstick) -> None:
+        place = self.place(case.task.name, one)
+        made = one.make(case, lambda: self.editor)
+        picture = place.save_picture(case.seed, made.picture)
+        place.write(
+            Record(
+                task=case.task.name,
+                column=one.name,
+                seed=case.seed,
+                values=yardstick.measure(place.picture(case.seed)),
+                features=self.judges.features([made.picture])[0].round(5).tolist(),
+                seconds=made.seconds,
+                unet_samples=made.unet_samples,
+                picture=picture,
+            )
+        )
+
+
+def run_bench(setup: Setup, processes: int) -> Bench:
+    """Make what is missing, each case of all tasks before the next seed; returns a bench of it.
+
+    Raises:
+        WorkerFailed: a process ended; what was made before is kept.
+    """
+    bench = Bench(setup)
+    every = [(task, seed) for seed in setup.seeds for task in setup.tasks]
+    jobs = [job for job in every if bench.missing(job)]
+    for _ in told(run_jobs(partial(Bench, setup), jobs, processes), len(jobs), "case"):
+        pass
+    return bench
