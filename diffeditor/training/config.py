@@ -128,7 +128,8 @@ class ImagePromptConfig:
     block and channels of a head. timestep_power: t = 1000 u ** timestep_power with u uniform, so
     that 1 draws all levels alike and a smaller number draws noisy ones more often. max_snr: a level
     with more signal to noise counts max_snr / snr. thumbnail: weight of reading shrunken latents
-    out of the tokens.
+    out of the tokens. silent_start: let V_ip start at zero, so that the untrained prompt disturbs
+    nothing, and not as a copy of the text's values.
     """
 
     resolution: int = 512
@@ -140,6 +141,7 @@ class ImagePromptConfig:
     timestep_power: float = 1.0
     max_snr: float = math.inf
     thumbnail: float = 0.0
+    silent_start: bool = False
     minutes: float = math.inf
     steps: int = 1_000_000
     optimisation: Optimisation = field(
@@ -169,6 +171,7 @@ EMBEDDED_IMAGE_PROMPT = ImagePromptConfig(
     timestep_power=0.5,
     max_snr=1.0,
     thumbnail=0.3,
+    silent_start=True,
     minutes=20.0,
     optimisation=Optimisation(batch=8, learning_rate=1e-3, warmup=40, moving_average=0.99),
 )

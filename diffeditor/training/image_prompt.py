@@ -70,7 +70,7 @@ class Learner(nn.Module):
 
 
 def build_learner(config: ImagePromptConfig, frozen: StableDiffusion, seed: int = 0) -> Learner:
-    """A fresh image prompt for a model; projections start as copies of the text's own.
+    """A fresh image prompt for a model; the projections start from the text's own.
 
     The global random state is left as it was.
     """
@@ -87,8 +87,16 @@ def build_learner(config: ImagePromptConfig, frozen: StableDiffusion, seed: int 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         projections = DecoupledProjections.for_unet(frozen.unet)
+        if config.silent_start:
+            _silence(projections)
         prompt = ImagePrompt(ImagePromptEncoder(sizes), projections)
         return Learner(prompt, frozen.unet.config.in_channels if config.thumbnail else 0)
+
+
+def _silence(projections: DecoupledProjections) -> None:
+    """Set all V_ip to zero."""
+    for layer in projections.values():
+        nn.init.zeros_(layer["to_v_ip"].weight)
 
 
 def as_clip_sees(images: Tensor, side: int) -> Tensor:
@@ -242,7 +250,7 @@ def fit_image_prompt(
     judged: Pictures,
     run: Run,
     file: Path,
-    note: Callable[[dict[str, float]], None],
+    note: Callable[[dict[str, float]], None] = lambda measured: None,
 ) -> ImagePrompt:
     """Train an image prompt for a model and write it to a file; the averaged one.
 

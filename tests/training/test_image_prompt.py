@@ -21,6 +21,7 @@ from diffeditor.training.image_prompt import (
     as_clip_sees,
     build_learner,
     dropped,
+    led,
 )
 from diffeditor.training.latents import LiveLatents
 from diffeditor.training.loop import Draw
@@ -78,6 +79,17 @@ def test_without_a_weight_there_is_no_thumbnail(frozen: StableDiffusion) -> None
     assert {name.split(".")[0] for name, _ in learner.named_parameters()} == {"prompt"}
     loss = objective(frozen, thumbnail=0.0)(learner, Draw.of(0, 0, 0, 0.0, CPU))
     assert loss.ndim == 0 and float(loss.detach()) > 0
+
+
+def test_a_silent_start_changes_nothing_and_learns(frozen: StableDiffusion) -> None:
+    learner = build_learner(replace(TINY.image_prompt, silent_start=True), frozen)
+    z_t, text = torch.zeros(1, 4, 8, 8), frozen.embed_text([""])
+    tokens, _ = learner(torch.zeros(1, 5, 16))
+    made = led(frozen.unet, learner.prompt, (z_t, torch.tensor([500])), text, tokens)
+    assert torch.equal(made, frozen.unet(z_t, torch.tensor([500]), text).sample)
+    made.square().mean().backward()
+    values = [layer["to_v_ip"].weight for layer in learner.prompt.ip_adapter.values()]
+    assert all(value.grad is not None and value.grad.any() for value in values)
 
 
 def test_equal_draws_give_equal_losses(frozen: StableDiffusion) -> None:
