@@ -13,7 +13,7 @@ from diffeditor.errors import InvalidSetting
 from diffeditor.training import card, export
 from diffeditor.training.config import EmbeddedConfig
 from diffeditor.training.data import KINDS, TRAINING, VALIDATION, render_missing
-from diffeditor.training.launch import launch
+from diffeditor.training.launch import best_precision, launch
 from diffeditor.training.stages import STAGES
 from diffeditor.training.workshop import Settings, Workshop
 
@@ -80,7 +80,7 @@ def train_embedded(
         seed=seed,
         cpu=cpu,
         live=not cpu,
-        precision=precision or _best_precision(cpu),
+        precision=precision or best_precision(cpu),
         snapshot_every=snapshot_every,
     )
     _render(settings, processes)
@@ -106,12 +106,6 @@ def _budgets(config: EmbeddedConfig, stage: str, minutes: float | None) -> dict[
     if stage != "all":
         return {name: minutes for name in own}
     return {name: minutes * share / sum(own.values()) for name, share in own.items()}
-
-
-def _best_precision(cpu: bool) -> str:
-    """bf16 where the processor or the accelerator multiplies it fast."""
-    fast = torch.cpu._is_avx512_bf16_supported() if cpu else torch.accelerator.is_available()
-    return "bf16" if fast else "no"
 
 
 def _render(settings: Settings, processes: int) -> None:

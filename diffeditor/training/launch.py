@@ -33,6 +33,12 @@ STOPPED = 3
 """Exit status of a process that a signal ended in good order."""
 
 
+def best_precision(cpu: bool) -> str:
+    """bf16 where the processor or the accelerator multiplies it fast."""
+    fast = torch.cpu._is_avx512_bf16_supported() if cpu else torch.accelerator.is_available()
+    return "bf16" if fast else "no"
+
+
 def launch(work: Callable[..., None], processes: int, *args: Any) -> None:
     """Run `work(*args)` in this process, or in `processes` new ones joined by gloo.
 
