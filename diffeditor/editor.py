@@ -4,11 +4,12 @@ An edit is prepared (grids, plan), inverted (or found in the cache), sampled, de
 into the source at the source's own size.
 """
 
+import gc
 import os
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from hashlib import blake2b
@@ -20,10 +21,16 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from diffeditor.backbones import Backbone, Denoiser, load_stable_diffusion
+from diffeditor.backbones import Backbone, Denoiser, Lora, load_stable_diffusion
 from diffeditor.composite import composite
 from diffeditor.config import PRESETS, Preset, Strengths, find_preset
-from diffeditor.errors import InvalidEdit, InvalidSetting, NoFaceFound, OutOfMemory
+from diffeditor.errors import (
+    InvalidEdit,
+    InvalidSetting,
+    ModelUnavailable,
+    NoFaceFound,
+    OutOfMemory,
+)
 from diffeditor.geometry import Size, working_size
 from diffeditor.guidance import Guidance, reached
 from diffeditor.images import resize_image, to_image, to_tensor
@@ -34,7 +41,13 @@ from diffeditor.sampler import Conditions, Sampled, Sampler
 from diffeditor.schedule import Level
 from diffeditor.tasks import Task
 from diffeditor.tasks.base import LandmarkFinder
-from diffeditor.weights import find_model
+from diffeditor.weights import (
+    Source,
+    cached_image_prompt,
+    find,
+    find_image_prompt,
+    find_model,
+)
 
 FEATHER_CELLS = 1.5
 """Width of the feathered band round an edit, in latent cells."""
@@ -116,6 +129,12 @@ class _Job:
         total = self.preset.steps
         return [i for i in range(total) if (i, total) in self.plan.kv.window]
 
+    @property
+    def wants_image_prompt(self) -> bool:
+        total = self.preset.steps
+        shown = any((i, total) in self.preset.image_prompt for i in range(total))
+        return shown and self.strengths.image_prompt_scale > 0
+
     def key(self) -> bytes:
         """What the inversion depends on, as a digest."""
         digest = blake2b()
@@ -134,10 +153,16 @@ class Editor:
     """
 
     def __init__(self, backbone: Backbone, find_landmarks: LandmarkFinder | None = None) -> None:
-        self._backbone = backbone
+        self._model: Backbone | None = backbone
         self._find_landmarks = find_landmarks or _no_landmarks
         self._cache = TrajectoryCache()
         self._lock = threading.Lock()
+
+    @property
+    def _backbone(self) -> Backbone:
+        if self._model is None:
+            raise ModelUnavailable("This editor was closed; load the model again.")
+        return self._model
 
     @property
     def native_size(self) -> int:
@@ -166,6 +191,18 @@ class Editor:
         """Forget all inversions."""
         with self._lock:
             self._cache.clear()
+
+    def close(self) -> None:
+        """Give up the model and all inversions, once the edit that is running has ended.
+
+        Every later edit raises ModelUnavailable. Closing twice does nothing more.
+        """
+        with self._lock:
+            self._cache.clear()
+            self._model = None
+            self._find_landmarks = _no_landmarks
+        gc.collect()
+        torch.cuda.empty_cache()
 
     def edit(self, task: Task, preset: str | Preset = "diffeditor", seed: int = 0) -> Result:
         """Run an edit to its end; see `stream` for arguments and errors."""
@@ -272,7 +309,7 @@ class Editor:
             "strengths": asdict(job.strengths),
             "guidance_ratio": [round(float(r), 5) for r in ratios],
             "reached": _reached(sampler.guidance, job),
-            "warnings": [*task.warnings(), *self._dropped(task)],
+            "warnings": [*task.warnings(), *self._dropped(task), *self._unprompted(job)],
         }
         recipe = Recipe.from_task(task, job.preset, seed, self.model_name)
         result = Result(image=image, metadata=metadata, recipe=recipe)
@@ -319,14 +356,13 @@ class Editor:
 
     def _image_condition(self, job: _Job) -> ImageCondition | None:
         """The tokens of all pictures side by side, as [of nothing; of the pictures]."""
-        scale, preset = job.strengths.image_prompt_scale, job.preset
-        steps = range(preset.steps)
-        if not scale or not any((i, preset.steps) in preset.image_prompt for i in steps):
+        if not job.wants_image_prompt:
             return None
         tokens = self._backbone.embed_images(job.task.pictures)
         if tokens is None:
             return None
         shown, nothing = (t.flatten(0, 1) for t in tokens)
+        scale = job.strengths.image_prompt_scale
         return ImageCondition(tokens=torch.stack([nothing, shown]), scale=scale)
 
     def _previewer(self, state: Sampled) -> Callable[[], Image.Image]:
@@ -338,38 +374,66 @@ class Editor:
             if rest:
                 yield f'The prompt is too long for the model; this part was dropped: "{rest}".'
 
+    def _unprompted(self, job: _Job) -> Iterator[str]:
+        if job.wants_image_prompt and not self._backbone.has_image_prompt:
+            yield "The model has no image prompt, so the edit ran on text alone."
+
 
 def load_editor(
     model: str | os.PathLike[str] = "embedded",
     device: str = "auto",
     dtype: torch.dtype | None = None,
     *,
-    image_prompt: str | os.PathLike[str] | None = None,
-    image_encoder: str | os.PathLike[str] | None = None,
+    image_prompt: Source | None = None,
+    image_encoder: Source | None = None,
+    vae: Source | None = None,
+    loras: Sequence[str] = (),
+    allow_pickle: bool = False,
 ) -> Editor:
     """An Editor with a model on a device.
 
     Args:
-        model: "embedded", a diffusers folder of an SD 1.x / 2.x model, or its hub id.
+        model: "embedded", a diffusers folder or single file of an SD 1.x / 2.x model, or its hub id
+            ("owner/name" or "owner/name@revision").
         device: "auto" (an accelerator if there is one), or a name that torch knows.
         dtype: of the UNet and the encoders; None takes float16 on CUDA and float32 elsewhere.
-        image_prompt, image_encoder: an image-prompt file and its CLIP folder; None takes those in
-            the model's folder, and runs text-only without them.
+        image_prompt, image_encoder: an image-prompt file or known hub id, and its CLIP folder; None
+            takes those in the model's folder, or IP-Adapter-plus if it was fetched and fits, and
+            runs text-only without them.
+        vae: a folder, file or hub id of a VAE that replaces the model's own.
+        loras: LoRA files, "PATH" or "PATH:SCALE", added to the weights in this order.
+        allow_pickle: accept files in PyTorch's own format; no code in them is run.
 
     Raises:
         ModelUnavailable: the model or a part of it is missing, damaged or of another kind.
-        InvalidSetting: there is no such device.
+        InvalidSetting: there is no such device or LoRA file.
     """
-    folder = find_model(model)
     where = _resolved_device(device)
+    added = [Lora.parse(text) for text in loras]
+    source = find_model(model, allow_pickle=allow_pickle)
+    prompt, encoder = _given_prompt(image_prompt, image_encoder, source, allow_pickle)
+    spare = cached_image_prompt()
     backbone = load_stable_diffusion(
-        folder,
+        source,
         name=os.fspath(model),
-        image_prompt=None if image_prompt is None else Path(image_prompt),
-        image_encoder=None if image_encoder is None else Path(image_encoder),
+        image_prompt=prompt,
+        image_encoder=encoder,
+        vae=None if vae is None else find(vae, "give a VAE's folder, file or hub id"),
+        loras=added,
+        spare_prompt=None if spare is None else (spare.prompt, spare.encoder),
+        allow_pickle=allow_pickle,
     )
     best = torch.float16 if where.type == "cuda" else torch.float32
-    return Editor(backbone.to(where, dtype or best), _landmark_finder(folder))
+    return Editor(backbone.to(where, dtype or best), _landmark_finder(source))
+
+
+def _given_prompt(
+    image_prompt: Source | None, image_encoder: Source | None, model: Path, allow_pickle: bool
+) -> tuple[Path | None, Path | None]:
+    if image_prompt is None:
+        return None, None if image_encoder is None else Path(image_encoder)
+    found = find_image_prompt(image_prompt, image_encoder, model, allow_pickle=allow_pickle)
+    return found.prompt, found.encoder
 
 
 def _landmark_finder(folder: Path) -> LandmarkFinder | None:

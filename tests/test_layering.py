@@ -21,9 +21,9 @@ LAYERS = (
     {"memory", "attention", "features", "image_prompt"},
     {"backbones"},
     {"inversion", "guidance", "sampler", "tasks"},
-    {"editor", "preview", "composite", "faces", "segment", "weights", "recipe"},
+    {"editor", "preview", "composite", "faces", "segment", "weights", "hub", "recipe"},
     {PUBLIC},
-    {"cli", "worlds", "training", "bench", "serve"},
+    {"cli", "models", "worlds", "training", "bench", "serve"},
 )
 LAYER_OF = {name: level for level, names in enumerate(LAYERS) for name in names}
 TASK_SEES = LAYERS[0] | LAYERS[1] | {"tasks"}

@@ -80,6 +80,9 @@ class Backbone(Protocol):
     @property
     def device(self) -> torch.device: ...
 
+    @property
+    def has_image_prompt(self) -> bool: ...
+
     def encode(self, pictures: Tensor) -> Tensor:
         """Pictures (B, 3, H, W) in [-1, 1] -> scaled latent means (B, C, h, w) float32."""
         ...

@@ -30,6 +30,7 @@ def load_stable_diffusion(
     image_encoder: Path | None = None,
     vae: Path | None = None,
     loras: Sequence[Lora] = (),
+    spare_prompt: tuple[Path, Path] | None = None,
     allow_pickle: bool = False,
 ) -> StableDiffusion:
     """A model from a diffusers folder or a single file, in float32 on the CPU.
@@ -40,6 +41,8 @@ def load_stable_diffusion(
             where there is an image prompt.
         vae: a VAE's folder or file, in place of the model's own.
         loras: added to the weights in this order.
+        spare_prompt: an image-prompt file and its encoder's folder, taken if the model brings no
+            image prompt, none is given, and this one fits.
         allow_pickle: accept files in PyTorch's own format (read with weights_only).
 
     Raises:
@@ -51,6 +54,8 @@ def load_stable_diffusion(
         parts = replace(parts, vae=_load_vae(vae, allow_pickle))
     add_loras(parts, tuple(loras), allow_pickle=allow_pickle)
     prompt, encoder = _image_prompt(source, image_prompt, image_encoder, allow_pickle)
+    if prompt is None and encoder is None and spare_prompt is not None:
+        prompt, encoder = _fitting(spare_prompt, parts.unet)
     if prompt is not None:
         _check_fit(prompt, parts.unet, encoder)
     return StableDiffusion(
@@ -85,6 +90,15 @@ def _image_prompt(
     loaded = ImagePrompt.load(file, allow_pickle=allow_pickle) if with_prompt else None
     folder = encoder or source / IMAGE_ENCODER_FOLDER
     return loaded, load_part(CLIPVisionModelWithProjection, folder, allow_pickle=allow_pickle)
+
+
+def _fitting(
+    spare: tuple[Path, Path], unet: UNet2DConditionModel
+) -> tuple[ImagePrompt | None, CLIPVisionModelWithProjection | None]:
+    prompt = ImagePrompt.load(spare[0])
+    if prompt.ip_adapter.shapes != projection_shapes(unet):
+        return None, None
+    return prompt, load_part(CLIPVisionModelWithProjection, spare[1])
 
 
 def _check_fit(

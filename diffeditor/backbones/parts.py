@@ -1,6 +1,7 @@
 """The parts of a Stable Diffusion model, and loading them from a diffusers folder."""
 
 import json
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
@@ -14,8 +15,11 @@ from diffeditor.errors import ModelUnavailable
 from diffeditor.schedule import Prediction, Schedule
 from diffeditor.tensorfile import PICKLE_SUFFIXES, check_finite
 
-HALF = ".fp16."
-"""In the names of weights files of half precision."""
+HALF = ".fp16"
+"""Before the suffix of weights files of half precision."""
+
+_STEMS = ("diffusion_pytorch_model", "model", "pytorch_model")
+"""Names of weights files that diffusers and transformers write."""
 
 LATENT_CHANNELS = 4
 
@@ -78,13 +82,13 @@ def load_part(cls: Any, folder: Path, *, allow_pickle: bool = False) -> Any:
     """
     if not (folder / "config.json").is_file():
         raise ModelUnavailable(f"{folder} lacks config.json; give a complete diffusers folder.")
-    safe, variant = _stored(folder, allow_pickle)
+    file = _stored(folder, allow_pickle)
     try:
         part, report = cls.from_pretrained(
             str(folder),
             local_files_only=True,
-            use_safetensors=safe,
-            variant=variant,
+            use_safetensors=file.endswith(".safetensors"),
+            variant=HALF.strip(".") if HALF in file else None,
             torch_dtype=torch.float32,
             output_loading_info=True,
         )
@@ -107,16 +111,29 @@ def finished(part: nn.Module, source: Path) -> Any:
     return part.eval().requires_grad_(False)
 
 
-def _stored(folder: Path, allow_pickle: bool) -> tuple[bool, str | None]:
-    """Whether the weights are safetensors, and their variant: the full precision if it is there."""
-    names = [path.name for path in folder.iterdir()]
-    safe = [name for name in names if name.endswith(".safetensors")]
-    pickled = [name for name in names if name.endswith(PICKLE_SUFFIXES)]
-    if not safe and not (pickled and allow_pickle):
+def weights_file(
+    names: Collection[str], *, half: bool = False, allow_pickle: bool = False
+) -> str | None:
+    """A part's weights among the names in its folder: safetensors first, then the precision.
+
+    Args:
+        half: prefer the fp16 variant; otherwise it is taken where there is nothing else.
+    """
+    suffixes = (".safetensors", ".bin") if allow_pickle else (".safetensors",)
+    precisions = (HALF, "") if half else ("", HALF)
+    candidates = (a + b + c for c in suffixes for b in precisions for a in _STEMS)
+    return next((name for name in candidates if name in names), None)
+
+
+def _stored(folder: Path, allow_pickle: bool) -> str:
+    """The name of the weights file in a part's folder."""
+    names = {path.name for path in folder.iterdir()}
+    found = weights_file(names, allow_pickle=allow_pickle)
+    if found is None:
+        pickled = sorted(name for name in names if name.endswith(PICKLE_SUFFIXES))
         what = f"only the pickle file {pickled[0]}" if pickled else "no weights"
         raise ModelUnavailable(f"{folder} has {what}; give the model as safetensors files.")
-    only_half = all(HALF in name for name in safe or pickled)
-    return bool(safe), HALF.strip(".") if only_half else None
+    return found
 
 
 def _not_loadable(cls: Any, folder: Path) -> ModelUnavailable:

@@ -61,6 +61,10 @@ class StableDiffusion:
     def device(self) -> torch.device:
         return self.unet.device
 
+    @property
+    def has_image_prompt(self) -> bool:
+        return self.image_encoder is not None and self.image_prompt is not None
+
     @torch.no_grad()
     def encode(self, pictures: Tensor) -> Tensor:
         encoded = self.vae.encode(pictures.to(self.device, self.vae.dtype), return_dict=False)
