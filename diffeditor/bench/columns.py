@@ -15,23 +15,16 @@ from PIL import Image
 from diffeditor.config import PRESETS, Preset, find_preset
 from diffeditor.editor import Editor
 from diffeditor.errors import InvalidSetting
+from diffeditor.preview import preview
 from diffeditor.recipe import changed_preset
 from diffeditor.tasks import Task
 from diffeditor.worlds import Case
 
 TRUTH = "ground-truth"
-
-
-def _pasted(case: Case) -> Image.Image:
-    from diffeditor.preview import preview
-
-    return preview(case.task)
-
-
 BASELINES: dict[str, Callable[[Case], Image.Image]] = {
     TRUTH: lambda case: Image.fromarray(case.truth),
     "no-edit": lambda case: case.task.source,
-    "copy-paste": _pasted,
+    "copy-paste": lambda case: preview(case.task),
 }
 """Columns that need no model."""
 DEFAULT_COLUMNS = (TRUTH, "no-edit", "copy-paste", *(n for n in PRESETS if n != "release"))
