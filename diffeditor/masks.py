@@ -1,4 +1,4 @@
-"""Masks and latents on a grid, moved by the one affine map of the object. Nothing wraps round.
+"""Masks, latents and pictures, moved by the one affine map of the object. Nothing wraps round.
 
 A mask is float {0, 1}, (1, 1, height, width). Cells are addressed by their upper left corner, as
 nearest-neighbour resizing does: cell q of the target shows cell floor(map^-1(q)) of the source.
@@ -7,11 +7,12 @@ nearest-neighbour resizing does: cell q of the target shows cell floor(map^-1(q)
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 import torch
 from torch import Tensor
 
-from diffeditor.geometry import ObjectMap, Point, Size
+from diffeditor.geometry import Box, ObjectMap, Point, Size
 from diffeditor.images import resize_mask
 
 _EDGE = 1e-6  # keeps floor(n - rounding error) at n
@@ -35,8 +36,7 @@ class CellMap:
 
     @classmethod
     def of(cls, object_map: ObjectMap, grid: Size, device: torch.device) -> "CellMap":
-        rows = _sources(grid.height, object_map.centre.y, object_map.shift.dy, object_map.scale)
-        columns = _sources(grid.width, object_map.centre.x, object_map.shift.dx, object_map.scale)
+        rows, columns = _sources(object_map, grid)
         inside_rows = (rows >= 0) & (rows < grid.height)
         inside_columns = (columns >= 0) & (columns < grid.width)
         rows, columns = rows.clamp(0, grid.height - 1), columns.clamp(0, grid.width - 1)
@@ -49,23 +49,66 @@ class CellMap:
         return x.flatten(2)[:, :, self.source].view_as(x) * self.inside.to(x.dtype)
 
 
-def _sources(length: int, centre: float, shift: float, scale: float) -> Tensor:
+def _sources(object_map: ObjectMap, grid: Size) -> tuple[Tensor, Tensor]:
+    """The source row of every target row, and the source column of every target column."""
+    centre, shift, scale = object_map.centre, object_map.shift, object_map.scale
+    return (
+        _axis_sources(grid.height, centre.y, shift.dy, scale),
+        _axis_sources(grid.width, centre.x, shift.dx, scale),
+    )
+
+
+def _axis_sources(length: int, centre: float, shift: float, scale: float) -> Tensor:
     targets = torch.arange(length, dtype=torch.float64)
     return torch.floor(centre + (targets - centre - shift) / scale + _EDGE).long()
 
 
+def bounding_box(mask: np.ndarray) -> Box:
+    """The bounding box of a non-empty bool mask (H, W)."""
+    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    return Box(int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1)
+
+
 def box_centre(mask: np.ndarray) -> Point:
     """Centre of the bounding box of a non-empty bool mask (H, W), in its pixels."""
-    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
-    return Point((columns[0] + columns[-1] + 1) / 2, (rows[0] + rows[-1] + 1) / 2)
+    box = bounding_box(mask)
+    return Point((box.left + box.right) / 2, (box.top + box.bottom) / 2)
 
 
 def moved_mask(mask: np.ndarray, object_map: ObjectMap) -> np.ndarray:
     """A bool mask (H, W) after the object's map in the same pixels, cropped to the frame."""
-    grid = Size(*mask.shape)
-    cells = CellMap.of(object_map, grid, torch.device("cpu"))
-    tensor = torch.from_numpy(mask.astype(np.float32))[None, None]
-    return cells(tensor)[0, 0].numpy() > 0.5
+    rows, columns = (axis.numpy() for axis in _sources(object_map, Size(*mask.shape)))
+    inside = [(axis >= 0) & (axis < n) for axis, n in zip((rows, columns), mask.shape, strict=True)]
+    moved = np.zeros_like(mask)
+    moved[np.ix_(*inside)] = mask[np.ix_(rows[inside[0]], columns[inside[1]])]
+    return moved
+
+
+def moved_picture(picture: np.ndarray, object_map: ObjectMap, size: Size) -> np.ndarray:
+    """A picture uint8 (H, W, 3) after the object's map, at `size`; its border goes on outside.
+
+    A reduction takes area means first; the rest is cubic and exact to a fraction of a pixel.
+    """
+    return _warped(picture, object_map, size, cv2.BORDER_REPLICATE)
+
+
+def resampled_mask(mask: np.ndarray, object_map: ObjectMap, size: Size) -> np.ndarray:
+    """A bool mask (H, W) after the same map as `moved_picture`; nothing is inside beyond it."""
+    return _warped(mask.astype(np.uint8) * 255, object_map, size, cv2.BORDER_CONSTANT) > 127
+
+
+def _warped(pixels: np.ndarray, object_map: ObjectMap, size: Size, border: int) -> np.ndarray:
+    height, width = pixels.shape[:2]
+    if object_map.scale < 1:
+        reduced = [max(1, round(n * object_map.scale)) for n in (width, height)]
+        pixels = cv2.resize(pixels, reduced, interpolation=cv2.INTER_AREA)
+    x = object_map.scale * width / pixels.shape[1]
+    y = object_map.scale * height / pixels.shape[0]
+    corner = object_map.forward(Point(0.0, 0.0))
+    half_x, half_y = 0.5 * (x - 1), 0.5 * (y - 1)  # pixel centres instead of corners
+    matrix = np.array([[x, 0, corner.x + half_x], [0, y, corner.y + half_y]], dtype=np.float64)
+    side = (size.width, size.height)
+    return cv2.warpAffine(pixels, matrix, side, flags=cv2.INTER_CUBIC, borderMode=border)
 
 
 _OFFSETS = tuple((dr, dc) for dr in (-1, 0, 1) for dc in (-1, 0, 1))

@@ -1,12 +1,13 @@
-"""Working sizes, points and the object's map, in landscape, portrait and square."""
+"""Working sizes, crops, points and the object's map, in landscape, portrait and square."""
 
 import math
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from diffeditor.geometry import ObjectMap, Point, Shift, Size, working_size
+from diffeditor.geometry import Box, ObjectMap, Point, Shift, Size, crop_box, working_size
 
 sides = st.integers(16, 4000)
 multiples = st.sampled_from([8, 16, 32, 64])
@@ -128,3 +129,68 @@ def test_an_unscaled_shift_is_whole_on_the_grid() -> None:
     assert object_map.rescaled(Size(80, 80), Size(20, 20)).shift == Shift(3, -1)
     grown = ObjectMap(Point(10, 10), Shift(13, -5), 1.5)
     assert grown.rescaled(Size(80, 80), Size(20, 20)).shift == Shift(3.25, -1.25)
+
+
+@st.composite
+def scopes(draw: st.DrawFn) -> tuple[Box, Size]:
+    """A box inside a picture, of any format."""
+    picture = Size(draw(st.integers(16, 6000)), draw(st.integers(16, 6000)))
+    top, left = draw(st.integers(0, picture.height - 1)), draw(st.integers(0, picture.width - 1))
+    bottom = draw(st.integers(top + 1, picture.height))
+    return Box(left, top, draw(st.integers(left + 1, picture.width)), bottom), picture
+
+
+@given(scopes(), st.sampled_from([64, 128, 512]))
+def test_a_crop_shows_its_scope_with_room_round_it(drawn: tuple[Box, Size], side: int) -> None:
+    scope, picture = drawn
+    crop = crop_box(scope, picture, side)
+    if crop is None:
+        return
+    size = crop.size
+    assert Box(0, 0, picture.width, picture.height).holds(crop) and crop.holds(scope)
+    assert side**2 <= size.area <= picture.area / 2
+    room = (size.height // 8 - 1, size.width // 8 - 1)
+    assert scope.top - crop.top >= room[0] or crop.top == 0
+    assert crop.bottom - scope.bottom >= room[0] or crop.bottom == picture.height
+    assert scope.left - crop.left >= room[1] or crop.left == 0
+    assert crop.right - scope.right >= room[1] or crop.right == picture.width
+    whole_side = size.height == picture.height or size.width == picture.width
+    assert whole_side or max(size.height, size.width) <= 2 * min(size.height, size.width) + 1
+
+
+def test_only_large_pictures_are_cropped() -> None:
+    scope = Box(10, 10, 30, 30)
+    assert crop_box(scope, Size(128, 128), 128) is None
+    assert crop_box(scope, Size(256, 256), 128) is None
+    assert crop_box(scope, Size(256, 257), 128) == Box(0, 0, 128, 128)
+    photograph = Size(4000, 6000)
+    assert crop_box(Box(10, 10, 1300, 1000), photograph, 512) == Box(0, 0, 2897, 2048)
+    assert crop_box(Box(10, 10, 2000, 1500), photograph, 512) is None
+
+
+def test_a_small_object_in_a_photograph_is_edited_pixel_by_pixel() -> None:
+    crop = crop_box(Box(3000, 2000, 3100, 2150), Size(4000, 6000), 512)
+    assert crop is not None and crop.size == Size(512, 512)
+
+
+def test_a_strip_is_cropped_along_its_length() -> None:
+    crop = crop_box(Box(3000, 20, 3100, 80), Size(100, 6000), 128)
+    assert crop is not None and (crop.top, crop.bottom) == (0, 100)
+    assert crop.size.area >= 128**2
+
+
+@given(st.integers(0, 500), st.integers(0, 500))
+def test_nearby_edits_share_a_crop(x: int, y: int) -> None:
+    """Over 500 x 500 places of an object there are few crops."""
+    crop = crop_box(Box(1000 + x, 800 + y, 1090 + x, 900 + y), Size(4000, 6000), 512)
+    assert crop is not None
+    assert crop.left % 128 == 0 and crop.top % 128 == 0
+
+
+def test_boxes_grow_and_shrink_inside_their_picture() -> None:
+    picture = Size(100, 200)
+    assert Box(5, 10, 190, 50).grown(7.2, picture) == Box(0, 2, 198, 58)
+    assert Box(0, 10, 200, 100).inset(7.2, picture) == Box(0, 18, 200, 100)
+    assert Box(5, 10, 190, 50).inset(3, picture) == Box(8, 13, 187, 47)
+    box = Box(5, 10, 190, 50)
+    assert np.zeros((100, 200))[box.slices].shape == (box.size.height, box.size.width) == (40, 185)

@@ -8,8 +8,17 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from diffeditor.geometry import ObjectMap, Point, Shift, Size
-from diffeditor.masks import CellMap, Patches, box_centre, grid_mask, moved_mask
-from tests.tiny import random_tensor
+from diffeditor.masks import (
+    CellMap,
+    Patches,
+    bounding_box,
+    box_centre,
+    grid_mask,
+    moved_mask,
+    moved_picture,
+    resampled_mask,
+)
+from tests.tiny import picture, random_tensor
 
 CPU = torch.device("cpu")
 FORMATS = [Size(12, 20), Size(20, 12), Size(16, 16)]
@@ -175,3 +184,47 @@ def test_maps_modify_nothing() -> None:
     moved_mask(mask, ObjectMap(Point(8, 8), Shift(1, 1), 2.0))
     grid_mask(mask, Size(4, 4), CPU)
     assert torch.equal(x, kept) and np.array_equal(mask, copy)
+
+
+@given(dx=st.integers(-30, 30), dy=st.integers(-30, 30))
+def test_a_picture_moved_by_whole_pixels_is_a_copy(dx: int, dy: int) -> None:
+    pixels, size = picture(20, 30), Size(24, 26)
+    moved = moved_picture(pixels, ObjectMap(Point(0, 0), Shift(dx, dy)), size)
+    rows, columns = np.arange(24) - dy, np.arange(26) - dx
+    assert np.array_equal(moved, pixels[np.ix_(rows.clip(0, 19), columns.clip(0, 29))])
+
+
+@pytest.mark.parametrize("scale", [0.2, 0.5, 1.5, 3.0])
+def test_a_resized_picture_keeps_its_places_and_levels(scale: float) -> None:
+    """A ramp stays the same ramp in the new coordinates, clear of its ends."""
+    ramp = np.broadcast_to(np.arange(0, 200, dtype=np.uint8)[None, :, None], (60, 200, 3))
+    object_map = ObjectMap(Point(100, 30), Shift(3.25, -2), scale)
+    moved = moved_picture(ramp, object_map, Size(60, 200))
+    x = (np.arange(200) + 0.5 - 103.25) / scale + 100 - 0.5
+    inside = (x > 8) & (x < 190)
+    assert np.abs(moved[30, inside, 0] - x[inside]).max() <= 1
+
+
+def test_a_fine_pattern_is_averaged_when_it_shrinks() -> None:
+    board = (np.indices((200, 200)).sum(0) % 2 * 255).astype(np.uint8)
+    small = moved_picture(
+        np.dstack([board] * 3), ObjectMap(Point(0, 0), Shift(0, 0), 0.125), Size(20, 20)
+    )
+    assert np.abs(small.astype(int) - 128).max() <= 2
+
+
+@given(scale=st.floats(0.3, 3), dx=st.integers(-10, 10))
+def test_a_resampled_mask_lies_where_its_picture_does(scale: float, dx: int) -> None:
+    mask = np.zeros((60, 60), np.bool_)
+    mask[20:40, 15:45] = True
+    object_map = ObjectMap(Point(30, 30), Shift(dx, 0), scale)
+    moved = resampled_mask(mask, object_map, Size(90, 80))
+    assert moved.shape == (90, 80)
+    assert abs(int(moved[:60, :60].sum()) - int(moved_mask(mask, object_map).sum())) <= 200 * scale
+
+
+def test_a_bounding_box_holds_exactly_the_mask() -> None:
+    mask = np.zeros((9, 12), np.bool_)
+    mask[2, 5] = mask[6, 3] = True
+    assert bounding_box(mask) == (3, 2, 6, 7)
+    assert box_centre(mask) == Point(4.5, 4.5)
