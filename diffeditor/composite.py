@@ -5,27 +5,37 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from diffeditor.geometry import Size
+from diffeditor.geometry import Box
 from diffeditor.images import Mask, resize_image
 
 _HALF_PIXEL = 0.5
 
 
 def composite(
-    source: Image.Image, edited: Image.Image, region: Mask, feather: float
+    source: Image.Image,
+    edited: Image.Image,
+    region: Mask,
+    feather: float,
+    box: Box | None = None,
 ) -> Image.Image:
     """The source with the edit inside `region`; every pixel beyond the feather is the source's own.
 
-    source: RGB. edited: RGB of any size, stretched to the source's.
-    region: bool (height, width) in source pixels. feather: see `feathered`.
+    source: RGB. edited: RGB of any size, stretched to `box` of the source (None: all of it), within
+    which the feather ends. region: bool (height, width) in source pixels. feather: see `feathered`.
     """
-    alpha = feathered(region, feather)
+    whole = Box(0, 0, source.width, source.height)
+    box = box or whole
+    seamless = np.zeros_like(region)
+    inner = box.inset(feather, whole.size).slices
+    seamless[inner] = region[inner]
+    alpha = feathered(seamless[box.slices], feather)
     touched = alpha > 0
     result = np.array(source)
-    before = result[touched].astype(np.float32)
-    after = np.asarray(resize_image(edited, Size(source.height, source.width)))[touched]
+    part = result[box.slices]
+    before = part[touched].astype(np.float32)
+    after = np.asarray(resize_image(edited, box.size))[touched]
     blend = before + alpha[touched][:, None] * (after - before)
-    result[touched] = np.rint(blend).astype(np.uint8)
+    part[touched] = np.rint(blend).astype(np.uint8)
     return Image.fromarray(result)
 
 

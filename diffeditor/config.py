@@ -79,6 +79,8 @@ class Preset:
     description: str
     steps: int = 50  # [P]
     resolution: int | None = None  # side of the square the working area is close to; None: native
+    crop: Literal["auto", "none"] = "auto"  # [ours] edit a part of a large picture from near
+    detail: bool = True  # [ours] add the source's fine detail to what is carried over as it is
     guide: tuple[StepWindow, ...] = (  # [R] every step, then every second one
         StepWindow(stop=0.2),
         StepWindow(start=0.2, stop=0.6, every=2),
@@ -108,6 +110,8 @@ class Preset:
         if self.resolution is not None:
             _check_count("resolution", self.resolution, 64, 4096, " pixels")
         _check_count("travel_rounds", self.travel_rounds, 1, 20)
+        _check_choice("crop", self.crop, ("auto", "none"))
+        _check_choice("detail", self.detail, (True, False))
         for item in fields(self):
             if "range" in item.metadata:
                 _check_range(item.name, getattr(self, item.name), item.metadata["range"])
@@ -128,6 +132,11 @@ def _check_count(name: str, value: Any, low: int, high: int, unit: str = "") -> 
         raise InvalidSetting(f"{name} must be a whole number, not {value!r}.")
     if not low <= value <= high:
         raise InvalidSetting(f"{name} must be from {low} to {high}{unit}, not {value}.")
+
+
+def _check_choice(name: str, value: Any, choices: tuple[Any, ...]) -> None:
+    if type(value) is not type(choices[0]) or value not in choices:
+        raise InvalidSetting(f"{name} must be {' or '.join(map(repr, choices))}, not {value!r}.")
 
 
 def _check_range(name: str, value: Any, limits: tuple[float, float]) -> None:

@@ -24,6 +24,7 @@ from torch import Tensor
 from diffeditor.backbones import Backbone, Denoiser, Lora, load_stable_diffusion
 from diffeditor.composite import composite
 from diffeditor.config import PRESETS, Preset, Strengths, find_preset
+from diffeditor.detail import with_detail
 from diffeditor.errors import (
     InvalidEdit,
     InvalidSetting,
@@ -31,7 +32,7 @@ from diffeditor.errors import (
     NoFaceFound,
     OutOfMemory,
 )
-from diffeditor.geometry import Size, working_size
+from diffeditor.geometry import Box, Size, working_size
 from diffeditor.guidance import Guidance, reached
 from diffeditor.images import resize_image, to_image, to_tensor
 from diffeditor.inversion import ImageCondition, Trajectory, invert
@@ -113,16 +114,24 @@ class TrajectoryCache:
 class _Job:
     """One edit, prepared: everything that does not need the networks' output.
 
-    task: as it is run, on the part of the source in `box` (None: all of it)
+    task: as it is run, on the part of the source in `box`
+    region: bool (H, W) of all the source's pixels that may change, but for the feather
     """
 
     task: Task
-    box: tuple[int, int, int, int] | None
+    box: Box
+    region: np.ndarray
     grid: Grid
     preset: Preset
     strengths: Strengths
     plan: EditPlan
     levels: tuple[Level, ...]
+
+    @property
+    def feather(self) -> float:
+        """Width of the feathered band round the region, in the source's pixels."""
+        grid = self.grid
+        return FEATHER_CELLS * grid.latent_factor * grid.source.width / grid.working.width
 
     @property
     def bank_steps(self) -> list[int]:
@@ -235,9 +244,10 @@ class Editor:
     def _job(self, task: Task, preset: Preset) -> _Job:
         if not isinstance(task, Task):
             raise InvalidEdit(f"A task is needed, such as Move or Drag, not {type(task).__name__}.")
-        near, box = task.prepared(self._find_landmarks).focused()
+        task = task.prepared(self._find_landmarks)
         backbone = self._backbone
         side = preset.resolution or backbone.native_size
+        near, box = task.focused(side) if preset.crop == "auto" else (task, None)
         grid = Grid(
             source=near.size,
             working=working_size(near.size, side, backbone.multiple),
@@ -247,7 +257,8 @@ class Editor:
         strengths = preset.strengths(near.strengths, backbone.strengths.get(near.name, {}))
         return _Job(
             task=near,
-            box=box,
+            box=box or Box(0, 0, task.size.width, task.size.height),
+            region=task.region(),
             grid=grid,
             preset=preset,
             strengths=strengths,
@@ -302,6 +313,8 @@ class Editor:
             "model": self.model_name,
             "device": self.device,
             "steps": count,
+            "crop": list(job.box),
+            "feather": job.feather,
             "working_size": [job.grid.working.width, job.grid.working.height],
             "inversion_cached": inverting == 0,
             "seconds": clock.finish(),
@@ -478,14 +491,9 @@ def _preset_name(preset: Preset) -> str:
 
 def _laid_in(task: Task, job: _Job, picture: Image.Image) -> Image.Image:
     """The edited picture in the source, exact outside the edit's region."""
-    near, grid = job.task, job.grid
-    cell = grid.latent_factor * grid.source.width / grid.working.width
-    edited = composite(near.source, picture, near.region(), FEATHER_CELLS * cell)
-    if job.box is None:
-        return edited
-    image = task.source.copy()
-    image.paste(edited, job.box[:2])
-    return image
+    if job.preset.detail:
+        picture = with_detail(picture, job.task.carried(), job.task.size)
+    return composite(task.source, picture, job.region, job.feather, job.box)
 
 
 def _reached(guidance: Guidance, job: _Job) -> list[float | None]:

@@ -1,3 +1,5 @@
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -6,7 +8,7 @@ from hypothesis.extra.numpy import arrays
 from PIL import Image
 
 from diffeditor.composite import composite, feathered
-from diffeditor.geometry import Size
+from diffeditor.geometry import Box, Size
 from diffeditor.images import resize_image
 
 shapes = st.tuples(st.integers(1, 20), st.integers(1, 20))
@@ -87,3 +89,17 @@ def test_an_empty_region_changes_nothing_and_the_inputs_stay():
     assert composite(source, edited, region, 5.0).tobytes() != source.tobytes()
     assert source.tobytes() == picture(0, 20, 20).tobytes()
     assert edited.tobytes() == picture(1, 20, 20).tobytes()
+
+
+@given(feathers, st.integers(0, 3))
+def test_an_edit_of_a_part_ends_inside_it_without_a_seam(feather, seed):
+    """The region reaches over the part; at the part's inner borders the edit has faded out."""
+    source, edited = picture(seed, 60, 80), picture(seed + 100, 40, 50)
+    box = Box(30, 0, 80, 40)
+    result = np.asarray(composite(source, edited, np.ones((60, 80), np.bool_), feather, box))
+    before, after = np.asarray(source), np.asarray(edited)
+    changed = (result != before).any(2)
+    assert not changed[:, :30].any() and not changed[40:].any()
+    margin = math.ceil(feather)
+    inner = slice(0, 40 - margin), slice(30 + margin, 80)
+    assert np.array_equal(result[inner], after[: 40 - margin, margin:])

@@ -16,7 +16,7 @@ from PIL import Image
 from diffeditor.backbones import Denoiser, StableDiffusion
 from diffeditor.composite import feathered
 from diffeditor.config import PRESETS
-from diffeditor.editor import FEATHER_CELLS, Editor, Result, Step, TrajectoryCache
+from diffeditor.editor import Editor, Result, Step, TrajectoryCache
 from diffeditor.errors import InvalidEdit, InvalidSetting, NoFaceFound, OutOfMemory
 from diffeditor.inversion import Trajectory
 from diffeditor.memory import MemoryBank
@@ -51,15 +51,7 @@ def square(name: str = "move", **changes: Any) -> Task:
 
 def may_change(task: Task, result: Result) -> np.ndarray:
     """Bool (H, W): the feathered region of a task."""
-    near, box = task.focused()
-    width, _ = result.metadata["working_size"]
-    cell = 8 * near.size.width / width
-    inside = feathered(near.region(), FEATHER_CELLS * cell) > 0
-    if box is None:
-        return inside
-    whole = np.zeros((task.size.height, task.size.width), np.bool_)
-    whole[box[1] : box[3], box[0] : box[2]] = inside
-    return whole
+    return feathered(task.region(), result.metadata["feather"]) > 0
 
 
 @pytest.mark.parametrize("name", TASKS)
@@ -402,7 +394,7 @@ def test_a_finder_makes_a_reference_enough(tiny_model: StableDiffusion) -> None:
 def test_a_small_face_leaves_the_rest_of_the_photograph(tiny_editor: Editor) -> None:
     points = landmarks(40, 40) + (120, 30)
     task = Face(image=picture(160, 240), source_landmarks=points, target_landmarks=points + (2, 1))
-    _, box = task.focused()
+    _, box = task.focused(96)
     assert box is not None
     result = last(tiny_editor, task)
     changed = (pixels(result) != np.asarray(task.source)).any(2)

@@ -21,7 +21,7 @@ LAYERS = (
     {"memory", "attention", "features", "image_prompt"},
     {"backbones"},
     {"inversion", "guidance", "sampler", "tasks"},
-    {"editor", "preview", "composite", "faces", "segment", "weights", "hub", "recipe"},
+    {"editor", "preview", "composite", "detail", "faces", "segment", "weights", "hub", "recipe"},
     {PUBLIC},
     {"cli", "models", "worlds", "training", "bench", "serve"},
 )

@@ -6,8 +6,8 @@ E_edit = sum_j q(w_edit, mu(cos(mean C[b], mean F_ref[r])))
 E_con  = sum_j q(w_content, mean mu(cos(C[~b], F[~b])))
 """
 
-from dataclasses import dataclass
-from typing import ClassVar
+from dataclasses import dataclass, replace
+from typing import ClassVar, Self, cast
 
 import numpy as np
 from PIL import Image
@@ -15,8 +15,9 @@ from torch import Tensor
 
 from diffeditor import energy as e
 from diffeditor.config import Preset, StepWindow, Strengths
+from diffeditor.geometry import Box, crop_box
 from diffeditor.images import ImageSource, MaskSource, load_image
-from diffeditor.masks import grid_mask
+from diffeditor.masks import bounding_box, grid_mask
 from diffeditor.plan import EditPlan, Features, Grid, KVRule
 from diffeditor.tasks.base import Task, as_mask, checked_prompt, fitted, loaded_mask, size_of
 
@@ -70,6 +71,21 @@ class Appearance(Task):
 
     def region(self) -> np.ndarray:
         return as_mask(self.mask)
+
+    def cropped(self, box: Box) -> Self:
+        return replace(self, image=self.source.crop(box), mask=as_mask(self.mask)[box.slices])
+
+    def focused(self, side: int) -> tuple[Self, Box | None]:
+        """Also shows a small object in a large reference from near."""
+        near, box = super().focused(side)
+        reference = cast(Image.Image, self.reference)
+        mask = as_mask(self.reference_mask)
+        window = crop_box(bounding_box(mask), size_of(reference), side)
+        if window is not None:
+            near = replace(
+                near, reference=reference.crop(window), reference_mask=mask[window.slices]
+            )
+        return near, box
 
     def cells(self, grid: Grid) -> tuple[Tensor, Tensor]:
         """(b, r): the object and the reference object on the feature grid."""

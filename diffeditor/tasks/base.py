@@ -15,13 +15,27 @@ from PIL import Image
 
 from diffeditor.config import Preset, Strengths
 from diffeditor.errors import InvalidEdit, OutOfBounds
-from diffeditor.geometry import Point, Size
+from diffeditor.geometry import Box, ObjectMap, Point, Size, crop_box
 from diffeditor.images import ImageSource, MaskSource, load_image, load_mask, resize_image
+from diffeditor.masks import bounding_box
 from diffeditor.plan import EditPlan, Grid
 
 MAX_POINTS = 100
 LandmarkFinder = Callable[[Image.Image], np.ndarray]
 """A portrait -> its 68 iBUG landmarks, (68, 2) pixels (x, y); raises NoFaceFound."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Carried:
+    """Content that an edit takes over as it is, to another place or where it stands.
+
+    picture: RGB, of the source's size, that shows it; mask: bool (H, W), where it shall be;
+    object_map: from the picture's to the source's pixels.
+    """
+
+    picture: Image.Image
+    mask: np.ndarray
+    object_map: ObjectMap
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -80,12 +94,25 @@ class Task(ABC):
         """This task with all that it takes from a landmark finder filled in."""
         return self
 
-    def focused(self) -> tuple[Self, tuple[int, int, int, int] | None]:
-        """The task to run, and the box (left, top, right, bottom) of the source that it shows.
+    def scope(self) -> Box:
+        """The part of the source that the edit changes or reads."""
+        return bounding_box(self.region())
+
+    @abstractmethod
+    def cropped(self, box: Box) -> Self:
+        """The same edit of the part of the source in `box`, which holds the scope."""
+
+    def focused(self, side: int) -> tuple[Self, Box | None]:
+        """The task to run at a working size of about side x side, and the box that it shows.
 
         None stands for the whole source.
         """
-        return self, None
+        box = crop_box(self.scope(), self.size, side)
+        return (self, None) if box is None else (self.cropped(box), box)
+
+    def carried(self) -> tuple[Carried, ...]:
+        """What the result shows as it is in one of the pictures, there or at a known place."""
+        return ()
 
     def targets(self) -> tuple[tuple[Point, Point], ...]:
         """Pairs (where it is, where it shall be) that measure how far the edit got."""
@@ -171,16 +198,20 @@ def loaded_mask(mask: MaskSource, size: Size, name: str) -> np.ndarray:
 
 
 def dilated(mask: np.ndarray, radius: float) -> np.ndarray:
-    """A bool mask grown by `radius` pixels."""
+    """A non-empty bool mask grown by `radius` pixels, at least one."""
     reach = max(1, round(radius))
-    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1))
-    return cv2.dilate(mask.astype(np.uint8), disc) > 0
+    around = bounding_box(mask).grown(reach, Size(*mask.shape)).slices
+    outside = (~mask[around]).astype(np.uint8)
+    grown = np.zeros_like(mask)
+    distance = cv2.distanceTransform(outside, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    grown[around] = distance <= reach
+    return grown
 
 
 def extent(mask: np.ndarray) -> float:
     """Mean side of the bounding box of a non-empty bool mask, in pixels."""
-    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
-    return (rows[-1] - rows[0] + columns[-1] - columns[0] + 2) / 2
+    size = bounding_box(mask).size
+    return (size.height + size.width) / 2
 
 
 def fitted(reference: Image.Image, mask: np.ndarray, size: Size) -> tuple[Image.Image, np.ndarray]:

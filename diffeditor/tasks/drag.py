@@ -9,8 +9,8 @@ E_con  = 1/2 sum_j q(w_content, mean mu(cos(C[outside], F[outside])))
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, ClassVar, cast
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Self, cast
 
 import numpy as np
 from torch import Tensor
@@ -18,9 +18,9 @@ from torch import Tensor
 from diffeditor import energy as e
 from diffeditor.config import Preset, StepWindow, Strengths
 from diffeditor.errors import OutOfBounds
-from diffeditor.geometry import Point
+from diffeditor.geometry import Box, Point
 from diffeditor.images import MaskSource
-from diffeditor.masks import Patches, grid_mask
+from diffeditor.masks import Patches, bounding_box, grid_mask
 from diffeditor.plan import EditPlan, Features, Grid, KVRule
 from diffeditor.tasks.base import Task, as_mask, checked_points, checked_prompt, loaded_mask
 
@@ -72,6 +72,24 @@ class Drag(Task):
 
     def region(self) -> np.ndarray:
         return as_mask(self.mask)
+
+    def scope(self) -> Box:
+        seen = as_mask(self.mask).copy()
+        for _, end in self.targets():
+            seen[end.cell(self.size)] = True
+        return bounding_box(seen)
+
+    def cropped(self, box: Box) -> Self:
+        pairs = [
+            (a.shifted(-box.left, -box.top), b.shifted(-box.left, -box.top))
+            for a, b in self.targets()
+        ]
+        return replace(
+            self,
+            image=self.source.crop(box),
+            mask=as_mask(self.mask)[box.slices],
+            points=[((a.x, a.y), (b.x, b.y)) for a, b in pairs],
+        )
 
     def targets(self) -> tuple[tuple[Point, Point], ...]:
         return tuple((Point(*a), Point(*b)) for a, b in cast(Any, self.points))

@@ -18,7 +18,7 @@ import torch
 from diffeditor import energy as e
 from diffeditor.config import Preset, StepWindow, Strengths
 from diffeditor.errors import InvalidEdit, OutOfBounds
-from diffeditor.geometry import Point, Size
+from diffeditor.geometry import Box, Point, Size
 from diffeditor.images import MIN_SIDE, ImageSource, load_image
 from diffeditor.masks import Patches
 from diffeditor.plan import EditPlan, Features, Grid, KVRule
@@ -95,21 +95,23 @@ class Face(Task):
             target = np.clip(target, 0, limit)
         return replace(self, reference=None, source_landmarks=now, target_landmarks=target)
 
-    def focused(self) -> tuple[Self, tuple[int, int, int, int] | None]:
-        """The face with its surroundings, where it is small in the photograph."""
-        points = self._both()
-        left, top, right, bottom = box = _face_box(points, self.size)
-        corner, far = np.array([left, top]), np.array([right, bottom])
-        cut_off = (points < corner).any() or (points >= far).any()
-        if cut_off or (right - left) * (bottom - top) > 0.6 * self.size.area:
-            return self, None
-        near = replace(
+    def cropped(self, box: Box) -> Self:
+        return replace(
             self,
             image=self.source.crop(box),
-            source_landmarks=self.source_landmarks - corner,
-            target_landmarks=self.target_landmarks - corner,
+            source_landmarks=self.source_landmarks - box[:2],
+            target_landmarks=self.target_landmarks - box[:2],
         )
-        return near, box
+
+    def focused(self, side: int) -> tuple[Self, Box | None]:
+        """The face with its surroundings, framed as models know faces, at any size of picture."""
+        box, points = _face_box(self.source_landmarks, self.size), self._both()
+        if not box.holds(self.scope()):  # as it mostly does: then all targets share an inversion
+            box = _face_box(points, self.size)
+        cut_off = (points < box[:2]).any() or (points >= box[2:]).any()
+        if cut_off or box.size.area > 0.6 * self.size.area:
+            return self, None
+        return self.cropped(box), box
 
     def _both(self) -> np.ndarray:
         return np.concatenate([self.source_landmarks, self.target_landmarks])
@@ -183,11 +185,11 @@ def _groups(value: str | Iterable[str]) -> tuple[str, ...]:
     return tuple(name for name in GROUPS if name in names)
 
 
-def _face_box(points: np.ndarray, size: Size) -> tuple[int, int, int, int]:
+def _face_box(points: np.ndarray, size: Size) -> Box:
     """A square round the landmarks with half their extent of room on every side, in the picture."""
     low, high = points.min(0), points.max(0)
     centre, side = (low + high) / 2, 2.0 * (high - low).max()
     side = min(max(round(side), MIN_SIDE), size.width, size.height)
     left = int(np.clip(round(centre[0] - side / 2), 0, size.width - side))
     top = int(np.clip(round(centre[1] - side / 2), 0, size.height - side))
-    return left, top, left + side, top + side
+    return Box(left, top, left + side, top + side)

@@ -12,8 +12,8 @@
 The cosines of the first two terms are raw, as in the release.
 """
 
-from dataclasses import dataclass
-from typing import ClassVar
+from dataclasses import dataclass, replace
+from typing import ClassVar, Self
 
 import numpy as np
 from torch import Tensor
@@ -21,11 +21,12 @@ from torch import Tensor
 from diffeditor import energy as e
 from diffeditor.config import Preset, StepWindow, Strengths
 from diffeditor.errors import InvalidEdit, OutOfBounds
-from diffeditor.geometry import ObjectMap, Point, Shift
+from diffeditor.geometry import STILL, Box, ObjectMap, Point, Shift
 from diffeditor.images import MaskSource
-from diffeditor.masks import CellMap, box_centre, grid_mask, moved_mask
+from diffeditor.masks import CellMap, bounding_box, box_centre, grid_mask, moved_mask
 from diffeditor.plan import EditPlan, Features, Grid, KVRule
 from diffeditor.tasks.base import (
+    Carried,
     Task,
     as_mask,
     checked_pair,
@@ -98,6 +99,29 @@ class Move(Task):
     def region(self) -> np.ndarray:
         src, dst = as_mask(self.mask), self._moved()
         return dilated(src, SURROUNDINGS * extent(src)) | dilated(dst, SURROUNDINGS * extent(dst))
+
+    def scope(self) -> Box:
+        seen = self.region()
+        if self.fill_mask is not None:
+            seen |= as_mask(self.fill_mask)
+        return bounding_box(seen)
+
+    def cropped(self, box: Box) -> Self:
+        fill = self.fill_mask
+        return replace(
+            self,
+            image=self.source.crop(box),
+            mask=as_mask(self.mask)[box.slices],
+            fill_mask=None if fill is None else as_mask(fill)[box.slices],
+        )
+
+    def carried(self) -> tuple[Carried, ...]:
+        moved = self._moved()
+        rest = self.region() & ~as_mask(self.mask) & ~moved
+        return (
+            Carried(picture=self.source, mask=rest, object_map=STILL),
+            Carried(picture=self.source, mask=moved, object_map=self.object_map),
+        )
 
     def targets(self) -> tuple[tuple[Point, Point], ...]:
         centre = self.object_map.centre

@@ -6,10 +6,9 @@ E_edit = sum_j q(w_edit, mean mu(cos(C[b], F_ref moved onto b)))
 E_con  = sum_j q(w_content, mean mu(cos(C[~b], F[~b])))
 """
 
-from dataclasses import dataclass
-from typing import ClassVar
+from dataclasses import dataclass, replace
+from typing import ClassVar, Self, cast
 
-import cv2
 import numpy as np
 from PIL import Image
 from torch import Tensor
@@ -17,11 +16,19 @@ from torch import Tensor
 from diffeditor import energy as e
 from diffeditor.config import Preset, StepWindow, Strengths
 from diffeditor.errors import OutOfBounds
-from diffeditor.geometry import ObjectMap, Point, Shift
+from diffeditor.geometry import STILL, Box, ObjectMap, Shift, Size
 from diffeditor.images import ImageSource, MaskSource, load_image
-from diffeditor.masks import CellMap, box_centre, grid_mask, moved_mask
+from diffeditor.masks import (
+    CellMap,
+    box_centre,
+    grid_mask,
+    moved_mask,
+    moved_picture,
+    resampled_mask,
+)
 from diffeditor.plan import EditPlan, Features, Grid, KVRule
 from diffeditor.tasks.base import (
+    Carried,
     Task,
     as_mask,
     checked_pair,
@@ -100,22 +107,16 @@ class Paste(Task):
 
         A reference of another size is warped so that the object already stands at its place.
         """
-        reference: Image.Image = self.reference  # type: ignore[assignment]
-        mask = as_mask(self.reference_mask)
+        reference = cast(Image.Image, self.reference)
         if size_of(reference) == self.size:
-            return reference, mask, self.object_map
-        m = self.object_map
-        offset = m.forward(Point(0.0, 0.0))
-        half = 0.5 * (m.scale - 1)  # pixel centres instead of corners
-        matrix = np.array(
-            [[m.scale, 0, offset.x + half], [0, m.scale, offset.y + half]], dtype=np.float64
-        )
-        side = (self.size.width, self.size.height)
-        picture = cv2.warpAffine(
-            np.asarray(reference), matrix, side, borderMode=cv2.BORDER_REPLICATE
-        )
-        placed = cv2.warpAffine(mask.astype(np.uint8) * 255, matrix, side) > 127
-        return Image.fromarray(picture), placed, ObjectMap(Point(0.0, 0.0), Shift(0.0, 0.0))
+            return reference, as_mask(self.reference_mask), self.object_map
+        return *self._resampled(self.object_map, self.size), STILL
+
+    def _resampled(self, object_map: ObjectMap, size: Size) -> tuple[Image.Image, np.ndarray]:
+        """The reference and its mask after a map, at a size."""
+        pixels = np.asarray(cast(Image.Image, self.reference))
+        mask = resampled_mask(as_mask(self.reference_mask), object_map, size)
+        return Image.fromarray(moved_picture(pixels, object_map, size)), mask
 
     def _placed(self) -> np.ndarray:
         _, mask, object_map = self._fitted()
@@ -124,6 +125,31 @@ class Paste(Task):
     def region(self) -> np.ndarray:
         placed = self._placed()
         return dilated(placed, SURROUNDINGS * extent(placed))
+
+    def cropped(self, box: Box) -> Self:
+        """The reference becomes a part of itself, with the object in the middle at its new size.
+
+        That part is the same for every shift by whole pixels; what is left to do is such a shift.
+        """
+        size, middle = box.size, box_centre(self._placed())
+        left, top = round(middle.x - size.width / 2), round(middle.y - size.height / 2)
+        reference, mask = self._resampled(self.object_map.shifted(-left, -top), size)
+        return replace(
+            self,
+            image=self.source.crop(box),
+            reference=reference,
+            reference_mask=mask,
+            shift=(left - box.left, top - box.top),
+            scale=1.0,
+        )
+
+    def carried(self) -> tuple[Carried, ...]:
+        picture, mask, object_map = self._fitted()
+        placed = moved_mask(mask, object_map)
+        return (
+            Carried(picture=self.source, mask=self.region() & ~placed, object_map=STILL),
+            Carried(picture=picture, mask=placed, object_map=object_map),
+        )
 
     def warnings(self) -> tuple[str, ...]:
         expected = as_mask(self.reference_mask).sum() * self.scale**2

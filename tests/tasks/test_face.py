@@ -126,7 +126,7 @@ def test_given_landmarks_need_no_finder() -> None:
 def test_a_small_face_is_edited_in_its_surroundings() -> None:
     small = 50 + landmarks(40, 40)
     task = Face(image=picture(300, 400), source_landmarks=small, target_landmarks=small + 3)
-    near, cut = task.focused()
+    near, cut = task.focused(96)
     assert cut is not None
     left, top, right, bottom = cut
     assert right - left == bottom - top < 100
@@ -144,7 +144,7 @@ def test_the_part_that_is_edited_holds_all_landmarks(
     now = np.clip(landmarks(100, 100) * spread / 50 + (x, y), 0, limit)
     then = np.clip(now + (far, 0), 0, limit)
     task = Face(image=picture(200, 300), source_landmarks=now, target_landmarks=then)
-    near, cut = task.focused()
+    near, cut = task.focused(96)
     if cut is None:
         assert near is task
         return
@@ -158,7 +158,7 @@ def test_a_large_face_is_edited_as_it_is() -> None:
     wide = landmarks(HEIGHT, WIDTH) * 2 - (WIDTH / 2, HEIGHT / 2)
     wide = np.clip(wide, 0, (WIDTH - 1, HEIGHT - 1))
     square = Face(image=picture(WIDTH, WIDTH), source_landmarks=wide, target_landmarks=wide + 0.5)
-    near, cut = square.focused()
+    near, cut = square.focused(96)
     assert cut is None and near is square
 
 
