@@ -100,7 +100,7 @@ def load_part(cls: Any, folder: Path, *, allow_pickle: bool = False) -> Any:
 
 
 def finished(part: nn.Module, source: Path) -> Any:
-    """A loaded part, checked to be whole, ready to be run and never trained."""
+    """A loaded part, checked to be whole, in float32, ready to be run and never trained."""
     missing = [name for name, value in part.named_parameters() if value.is_meta]
     if missing:
         raise ModelUnavailable(
@@ -108,7 +108,7 @@ def finished(part: nn.Module, source: Path) -> Any:
             f"{missing[0]}; get the whole model."
         )
     check_finite(dict(part.named_parameters()), source)
-    return part.eval().requires_grad_(False)
+    return nn.Module.float(part).eval().requires_grad_(False)
 
 
 def weights_file(

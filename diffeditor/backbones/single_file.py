@@ -7,7 +7,7 @@ Sizes and the tokenizer are not in such a file. They are read from the configs t
 DiffEditor, for the generation that the width of the text tells.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -82,7 +82,6 @@ def single_file_parts(path: Path, *, allow_pickle: bool = False) -> Parts:
             file.tensors,
             subfolder="text_encoder",
             config=str(configs),
-            torch_dtype=torch.float32,
             local_files_only=True,
         )
     unet = finished(unet, path)
@@ -116,7 +115,7 @@ def single_file_vae(path: Path, *, allow_pickle: bool = False) -> AutoencoderKL:
 
 
 @contextmanager
-def _refusing(path: Path):
+def _refusing(path: Path) -> Iterator[None]:
     try:
         yield
     except Exception as error:
@@ -131,7 +130,6 @@ def _network(cls: Any, tensors: Mapping[str, Tensor], configs: Path, part: str) 
         config=str(configs),
         subfolder=part,
         local_files_only=True,
-        torch_dtype=torch.float32,
     )
 
 
