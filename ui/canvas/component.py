@@ -183,6 +183,7 @@ class Canvas(gr.HTML):
         return {"landmarks": portrait.from_view(_there(self._finder)(portrait.view()))}
 
     def _fit(self, three: _Three) -> dict[str, Any]:
+        uploaded(three.path)
         points = [(x, y) for x, y in three.points]
         found = _there(self._fitter)(*points)
         return {"landmarks": clipped(found, three.width, three.height)}

@@ -15,6 +15,7 @@ export class Toolbar {
     Object.assign(this, { board, element, stages, choose });
     this.size = element.querySelector("input");
     this.buttons = [...element.querySelectorAll("button")];
+    this.#rove(this.buttons[0]);
     element.addEventListener("click", (event) => this.#click(event.target.closest("button")));
     element.addEventListener("keydown", (event) => this.#key(event));
     this.size.addEventListener("input", () => board.setBrush(fromSlider(this.size.valueAsNumber)));

@@ -4,12 +4,14 @@ import shutil
 from collections.abc import Iterator
 from typing import Any
 
+import gradio as gr
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 
-from tests.ui.canvas.demo import ball_mask, picture
+from tests.ui.canvas.demo import ball_mask, build, picture
+from tests.ui.canvas.driver import PATIENCE, Driver
 from ui.canvas import Patch
 from ui.canvas.value import TOOLS, VERSION
 
@@ -58,3 +60,50 @@ def browser() -> Iterator[Browser]:
         launched = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=QUIET)
         yield launched
         launched.close()
+
+
+@pytest.fixture(scope="module")
+def demo() -> Iterator[str]:
+    """The address of the running demo page."""
+    page = build().queue()
+    page.launch(
+        server_name="127.0.0.1",
+        server_port=None,
+        ssr_mode=False,
+        quiet=True,
+        prevent_thread_lock=True,
+        theme=gr.themes.Default(font=["sans-serif"], font_mono=["monospace"]),
+    )
+    yield page.local_url
+    page.close()
+
+
+@pytest.fixture
+def screen() -> dict[str, Any]:
+    """Options of the browser's context; tests of other screens override it."""
+    return {"viewport": {"width": 1000, "height": 900}}
+
+
+@pytest.fixture
+def driver(browser: Browser, demo: str, screen: dict[str, Any]) -> Iterator[Driver]:
+    """The open demo page, watched: console errors and requests to elsewhere fail the test."""
+    context = browser.new_context(**screen)
+    opened = context.new_page()
+    opened.set_default_timeout(PATIENCE)
+    expect.set_options(timeout=PATIENCE)
+    wrong: list[str] = []
+    opened.on("console", lambda said: wrong.append(said.text) if said.type == "error" else None)
+    opened.on("pageerror", lambda error: wrong.append(str(error)))
+    opened.on(
+        "request", lambda asked: None if is_local(asked.url, demo) else wrong.append(asked.url)
+    )
+    opened.goto(demo)
+    driven = Driver(opened, {})
+    driven.settle()
+    yield driven
+    context.close()
+    assert wrong == []
+
+
+def is_local(asked: str, page: str) -> bool:
+    return asked.startswith((page, "data:", "blob:"))

@@ -1,13 +1,14 @@
 """A small page with nothing but the canvas, and buttons that stand for the rest of an editor."""
 
+import json
 from typing import Any
 
 import gradio as gr
 import numpy as np
 from PIL import Image, ImageDraw
 
-from diffeditor.errors import NoFaceFound
-from ui.canvas import Canvas, Patch, Value
+from diffeditor.errors import DiffEditorError, NoFaceFound
+from ui.canvas import Canvas, Edit, Patch, Value
 from ui.canvas.value import LANDMARKS, TOOLS
 
 BALL = (90, 70, 150, 130)
@@ -54,11 +55,17 @@ def fit(left: Any, right: Any, mouth: Any) -> np.ndarray:
     return 0.2 * (portrait() - (120, 80)) + middle
 
 
-def describe(value: Value | None) -> dict[str, Any]:
-    """What Python reads from the canvas."""
+def describe(value: Value | None) -> str:
+    """What Python reads from the canvas, as JSON."""
     if value is None:
-        return {"nothing": True}
-    edit = value.edit()
+        return json.dumps({"rev": 0})
+    try:
+        return json.dumps(_described(value.edit()), separators=(",", ":"))
+    except DiffEditorError as error:
+        raise gr.Error(str(error), print_exception=False) from error
+
+
+def _described(edit: Edit) -> dict[str, Any]:
     return {
         "rev": edit.rev,
         "tool": edit.tool,
@@ -110,7 +117,7 @@ def preview(value: Value | None) -> Patch:
 def build() -> gr.Blocks:
     """The page."""
     with gr.Blocks(title="Canvas") as page:
-        with gr.Tabs() as tools:
+        with gr.Tabs(overflow_behavior="wrap") as tools:
             tabs = [gr.Tab(name, id=name, elem_id=f"tab-{name}") for name in TOOLS]
         canvas = Canvas(
             segmenter=segment, landmark_finder=find, landmark_fitter=fit, elem_id="board"
@@ -120,7 +127,7 @@ def build() -> gr.Blocks:
                 name: gr.Button(name, elem_id=name, min_width=60)
                 for name in ("read", "example", "second", "preview", "wipe", "arrows")
             }
-        told = gr.JSON(elem_id="told")
+        told = gr.Textbox(elem_id="told")
         edits = gr.Number(0, elem_id="edits")
         for tab, name in zip(tabs, TOOLS, strict=True):
             tab.select(None, None, canvas, js=f"() => ({{patch: {{tool: '{name}'}}}})")
