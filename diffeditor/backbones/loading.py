@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from transformers import CLIPVisionModelWithProjection
 
@@ -22,6 +23,7 @@ from diffeditor.errors import ModelUnavailable
 from diffeditor.image_prompt import ImagePrompt, projection_shapes
 
 
+@torch.random.fork_rng(devices=[])  # the libraries fill weights at random before they read them
 def load_stable_diffusion(
     source: Path,
     *,

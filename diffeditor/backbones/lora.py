@@ -1,5 +1,6 @@
 """LoRA files: read by diffusers, added to the weights, and gone as modules before the first run."""
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ class Lora:
         """PATH or PATH:SCALE.
 
         Raises:
-            InvalidSetting: there is no such file.
+            InvalidSetting: there is no such file, or the scale is not finite.
         """
         path, colon, scale = text.rpartition(":")
         try:
@@ -30,6 +31,8 @@ class Lora:
             made = cls(path=Path(text))
         if not made.path.expanduser().is_file():
             raise InvalidSetting(f"There is no LoRA file {str(made.path)!r}; check the path.")
+        if not math.isfinite(made.scale):
+            raise InvalidSetting(f"The scale of a LoRA file must be finite, not {made.scale}.")
         return made
 
 
