@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from functools import cached_property
 from hashlib import blake2b
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
@@ -48,7 +49,7 @@ class Judges:
     @torch.no_grad()
     def features(self, pictures: Sequence[Image.Image]) -> np.ndarray:
         """Image embeddings float32 (n, D) of pictures of any size, stretched to CLIP's square."""
-        side = self._encoder.config.image_size
+        side = cast(int, self._encoder.config.image_size)
         rows = [
             self._encoder(clip_pixels(pictures[first : first + BATCH], side)).image_embeds
             for first in range(0, len(pictures), BATCH)

@@ -7,8 +7,8 @@ from PIL import Image
 
 from diffeditor.errors import NoFaceFound
 
-JAW = tuple(range(17))
-ALL = tuple(range(68))
+JAW = np.arange(17)
+ALL = np.arange(68)
 
 Finder = Callable[[Image.Image], np.ndarray]
 

@@ -18,8 +18,12 @@ from diffeditor.editor import FEATHER_CELLS
 from diffeditor.worlds import Case, FaceSpec, render
 from diffeditor.worlds.cases import VISIBLE_CHANGE
 
+VERSION = 1
+"""Of the metrics; results measured by another version are measured again."""
 UNIT = 128
 """Pixels: distances are stated for pictures of this width."""
+MOVED = 1.0
+"""Pixels of UNIT from which on a landmark counts as one that the edit moves."""
 FEATHER = FEATHER_CELLS * 8
 """Pixels of UNIT that the engine's soft edge reaches beyond the region of a task."""
 LOST = 64.0
@@ -121,11 +125,11 @@ class Yardstick:
         start, here, there = (
             self._seen(picture) for picture in (self.source, result, self.case.truth)
         )
-        moved = np.flatnonzero(np.linalg.norm(there - start, axis=-1) * self.per_pixel > 1)
-        sets = {"17": JAW, "68": ALL, "moved": tuple(moved) or ALL}
+        far = np.linalg.norm(there - start, axis=-1) * self.per_pixel > MOVED
+        sets = {"17": JAW, "68": ALL, "moved": np.flatnonzero(far) if far.any() else ALL}
         values: Values = {}
         for name, chosen in sets.items():
-            points = (one[list(chosen)] for one in (start, here, there))
+            points = (one[chosen] for one in (start, here, there))
             values |= {f"{key}_{name}": v for key, v in self._distances(*points)}
         return values
 

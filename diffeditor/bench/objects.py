@@ -8,6 +8,7 @@ The place and the two scales with the least score are those at which the object,
 plate, explains the picture best. The plate may be darkened by a shadow.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from itertools import product
 from typing import Self
@@ -25,6 +26,10 @@ FINE = (0.96, 0.98, 1.0, 1.02, 1.04)
 """Scales tried at half the size along each axis, and then round the best of them."""
 SHADES = (1.0, 0.85, 0.7, 0.55, 0.4)
 """Factors by which a shadow may darken the plate."""
+
+Pair = tuple[float, float]
+Placed = tuple[float, Pair, Pair]
+"""A score, the scales (x, y) that it was reached at, and the object's middle (x, y) there."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,16 +96,14 @@ class ObjectFinder:
             return None
         return Found(centre=np.array(centre), scale=np.array(scale))
 
-    def best(self, pixels, scales):
+    def best(self, pixels: np.ndarray, scales: Iterable[Pair]) -> Placed:
         """Least score, its scale and the object's middle there, for a picture float32 (H, W, 3)."""
-        edges = (BORDER,) * 4
-        padded = cv2.copyMakeBorder(pixels, *edges, cv2.BORDER_REPLICATE)
+        padded = _bordered(pixels)
         shaded = [np.square(pixels - shade * self.plate).sum(-1) for shade in SHADES]
-        unlike = np.minimum.reduce(shaded)
-        unlike = cv2.copyMakeBorder(unlike, *edges, cv2.BORDER_REPLICATE)
+        unlike = _bordered(np.minimum.reduce(shaded))
         return min((self._placed(padded, unlike, scale) for scale in scales), key=lambda p: p[0])
 
-    def _placed(self, padded, unlike, scale):
+    def _placed(self, padded: np.ndarray, unlike: np.ndarray, scale: Pair) -> Placed:
         height, width = self.mask.shape[:2]
         size = max(3, round(width * scale[0])), max(3, round(height * scale[1]))
         patch = cv2.resize(self.patch, size, interpolation=cv2.INTER_LINEAR)
@@ -118,6 +121,11 @@ class ObjectFinder:
         return replace(
             self, plate=_half(self.plate), patch=_half(self.patch), mask=_half(self.mask)
         )
+
+
+def _bordered(pixels: np.ndarray) -> np.ndarray:
+    edges = (BORDER, BORDER, BORDER, BORDER)
+    return cv2.copyMakeBorder(pixels, *edges, borderType=cv2.BORDER_REPLICATE)
 
 
 def _half(pixels: np.ndarray) -> np.ndarray:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 
@@ -51,16 +51,16 @@ def run_jobs(
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-_worker: list[Callable[..., object]] = []
+_worker: list[Callable[..., Any]] = []
 """The worker of this process."""
 
 
-def _start(make_worker: Callable[[], Callable[..., object]]) -> None:
+def _start(make_worker: Callable[[], Callable[..., Any]]) -> None:
     torch.set_num_threads(1)
     _worker.append(make_worker())
 
 
-def _work(job: object) -> object:
+def _work(job: Any) -> Any:
     return _worker[0](job)
 
 

@@ -6,7 +6,7 @@ says which conditions both directions have.
 """
 
 import argparse
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 
@@ -25,7 +25,7 @@ from diffeditor.bench.options import add_common_arguments, check_from_one, write
 from diffeditor.bench.pool import run_jobs, told
 from diffeditor.bench.statistics import Estimate, bootstrap, median
 from diffeditor.config import DIFFEDITOR
-from diffeditor.inversion import ImageCondition, invert
+from diffeditor.inversion import ImageCondition, Trajectory, invert
 from diffeditor.schedule import regional_ddim_step
 from diffeditor.tasks import TASKS
 from diffeditor.worlds import render
@@ -138,7 +138,8 @@ class Reconstructor:
         return AttentionPass(image_tokens=image.tokens, image_scale=image.scale)
 
 
-def _returned(run):
+def _returned(run: Generator[int, None, Trajectory]) -> Trajectory:
+    """What a generator returns when it is run to its end."""
     while True:
         try:
             next(run)

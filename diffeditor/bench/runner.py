@@ -5,10 +5,12 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
 
+from PIL import Image
+
 from diffeditor.bench.columns import Column, column
 from diffeditor.bench.drawing import asked, asked_path
 from diffeditor.bench.judges import Judges, quiet_libraries
-from diffeditor.bench.measure import Yardstick
+from diffeditor.bench.measure import VERSION, Yardstick
 from diffeditor.bench.pool import run_jobs, told
 from diffeditor.bench.store import Place, Record
 from diffeditor.editor import Editor, load_editor
@@ -51,20 +53,24 @@ class Bench:
 
     def __call__(self, job: Job) -> Job:
         """Make and measure what is missing of a case."""
-        missing = self.missing(job)
-        if missing:
+        due = self.due(job)
+        if due:
             case = make_case(*job, size=self.editor.native_size)
             self._draw(case)
             yardstick = Yardstick(case=case, find_landmarks=self.judges.find_landmarks)
-            for one in missing:
+            for one in due:
                 self._make(one, case, yardstick)
         return job
 
-    def missing(self, job: Job) -> list[Column]:
-        """The columns that have yet to make a case."""
+    def due(self, job: Job) -> list[Column]:
+        """The columns that have yet to make a case, or to be measured anew."""
         task, seed = job
-        again = self.setup.again
-        return [c for c in self.columns if again or self.place(task, c).read(seed) is None]
+        kept = ((one, self.place(task, one).read(seed)) for one in self.columns)
+        return [
+            one
+            for one, record in kept
+            if self.setup.again or record is None or record.version != VERSION
+        ]
 
     def place(self, task: str, one: Column) -> Place:
         """Where a column's results for a task are."""
@@ -92,19 +98,27 @@ class Bench:
         asked(case).save(path)
 
     def _make(self, one: Column, case: Case, yardstick: Yardstick) -> None:
+        """Make a result, unless it is there and only its measures are old, and measure it."""
         place = self.place(case.task.name, one)
-        made = one.make(case, lambda: self.editor)
-        picture = place.save_picture(case.seed, made.picture)
+        record = None if self.setup.again else place.read(case.seed)
+        if record is None:
+            made = one.make(case, lambda: self.editor)
+            place.save_picture(case.seed, made.picture)
+            seconds, unet_samples = made.seconds, made.unet_samples
+        else:
+            seconds, unet_samples = record.seconds, record.unet_samples
+        picture = place.picture(case.seed)
         place.write(
             Record(
                 task=case.task.name,
                 column=one.name,
                 seed=case.seed,
-                values=yardstick.measure(place.picture(case.seed)),
-                features=self.judges.features([made.picture])[0].round(5).tolist(),
-                seconds=made.seconds,
-                unet_samples=made.unet_samples,
-                picture=picture,
+                version=VERSION,
+                values=yardstick.measure(picture),
+                features=self.judges.features([Image.fromarray(picture)])[0].round(5).tolist(),
+                seconds=seconds,
+                unet_samples=unet_samples,
+                picture=place.name(case.seed),
             )
         )
 
@@ -117,7 +131,7 @@ def run_bench(setup: Setup, processes: int) -> Bench:
     """
     bench = Bench(setup)
     every = [(task, seed) for seed in setup.seeds for task in setup.tasks]
-    jobs = [job for job in every if bench.missing(job)]
+    jobs = [job for job in every if bench.due(job)]
     for _ in told(run_jobs(partial(Bench, setup), jobs, processes), len(jobs), "case"):
         pass
     return bench

@@ -19,13 +19,14 @@ from PIL import Image
 class Record:
     """What is kept of one result.
 
-    values: metrics by name. features: image embedding (D,) of the result.
+    version: of the metrics. values: metrics by name. features: image embedding (D,) of the result.
     seconds, unet_samples: what it cost. picture: the PNG, relative to the store's folder.
     """
 
     task: str
     column: str
     seed: int
+    version: int
     values: dict[str, float]
     features: list[float]
     seconds: float
@@ -55,12 +56,15 @@ class Place:
         except (OSError, ValueError, TypeError):
             return None
 
-    def save_picture(self, seed: int, picture: Image.Image) -> str:
-        """Store a result's picture; returns its path relative to the root."""
+    def name(self, seed: int) -> str:
+        """The picture's path relative to the root."""
+        return (self.folder / f"{seed}.png").as_posix()
+
+    def save_picture(self, seed: int, picture: Image.Image) -> None:
+        """Store a result's picture."""
         path = self.file(seed, "png")
         path.parent.mkdir(parents=True, exist_ok=True)
         picture.save(path)
-        return path.relative_to(self.root).as_posix()
 
     def write(self, record: Record) -> None:
         """Keep what is known of a case, all or nothing."""
