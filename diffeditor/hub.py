@@ -249,15 +249,16 @@ def _announce(address: Address, count: int, size: int, tell: Callable[[str], Non
 def _explained(address: Address) -> Iterator[None]:
     try:
         yield
-    except (RepositoryNotFoundError, RevisionNotFoundError) as error:
-        raise ModelUnavailable(
-            f"The hub has no {address.repo!r} at {address.revision!r} that is open to you; check "
-            "the name, and log in if it is a gated model."
-        ) from error
     except Exception as error:
+        absent = (RepositoryNotFoundError, RevisionNotFoundError)
+        if isinstance(error, absent) or isinstance(error.__cause__, absent):
+            raise ModelUnavailable(
+                f"The hub has no {address.repo!r} at {address.revision!r} that is open to you; "
+                "check the name, and log in if it is a gated model."
+            ) from error
         raise ModelUnavailable(
             f"The model {address.repo!r} is neither here nor could it be downloaded; check the "
-            "name and the connection, or give a local folder."
+            "connection and try again, what has arrived is kept."
         ) from error
 
 
