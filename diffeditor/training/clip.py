@@ -1,9 +1,10 @@
-"""The image encoder that the image prompt reads: a small CLIP, trained on worlds and captions.
+"""Second stage: a small CLIP, trained on worlds and their captions.
 
-Contrastive, as CLIP was [Radford et al. 2021, arXiv 2103.00020], against a text model that is
-thrown away afterwards. What a picture shows where would be lost in the one vector that is compared
-with the caption, so that the patches' tokens also have to tell the colours they cover, through a
-linear head that is thrown away as well.
+Its text half is what the UNet is conditioned on, its vision half what the image prompt reads; both
+are frozen from then on, as in Stable Diffusion. Contrastive, as CLIP was [Radford et al. 2021,
+arXiv 2103.00020]. What a picture shows where would be lost in the one vector that is compared with
+the caption, so that the patches' tokens also have to tell the colours they cover, through a linear
+head that is thrown away afterwards.
 """
 
 from __future__ import annotations
@@ -15,13 +16,14 @@ from transformers import (
     CLIPConfig,
     CLIPModel,
     CLIPTextConfig,
+    CLIPTextModel,
     CLIPTokenizer,
     CLIPVisionConfig,
     CLIPVisionModelWithProjection,
 )
 
 from diffeditor.training.captions import varied
-from diffeditor.training.config import ImageEncoderConfig
+from diffeditor.training.config import ClipConfig
 from diffeditor.training.data import Source
 from diffeditor.training.image_prompt import as_clip_sees
 from diffeditor.training.loop import Draw
@@ -58,22 +60,21 @@ class PictureReader(nn.Module):
         squares = cells.unflatten(2, (patches, patches))
         return F.pixel_shuffle(squares, SIDE)
 
-    def tower(self) -> CLIPVisionModelWithProjection:
-        """The part that is kept, sharing no weights."""
+    def image_encoder(self) -> CLIPVisionModelWithProjection:
+        """The vision half, sharing no weights."""
         kept = CLIPVisionModelWithProjection(self.clip.config.vision_config)
-        kept.load_state_dict(
-            {
-                name: value.clone()
-                for name, value in self.clip.state_dict().items()
-                if name.startswith(("vision_model.", "visual_projection."))
-            }
-        )
+        kept.vision_model.load_state_dict(self.clip.vision_model.state_dict())
+        kept.visual_projection.load_state_dict(self.clip.visual_projection.state_dict())
+        return kept.to(self.clip.device).eval()
+
+    def text_encoder(self) -> CLIPTextModel:
+        """The text half without its projection, sharing no weights."""
+        kept = CLIPTextModel(self.clip.config.text_config)
+        kept.load_state_dict(self.clip.text_model.state_dict())
         return kept.to(self.clip.device).eval()
 
 
-def build_reader(
-    config: ImageEncoderConfig, tokenizer: CLIPTokenizer, seed: int = 0
-) -> PictureReader:
+def build_reader(config: ClipConfig, tokenizer: CLIPTokenizer, seed: int = 0) -> PictureReader:
     """A fresh model; the global random state is left as it was."""
     shared = {
         "hidden_size": config.width,
@@ -108,12 +109,12 @@ def build_reader(
         return PictureReader(clip.train())
 
 
-class ImageEncoderObjective:
+class ClipObjective:
     """Symmetric cross-entropy over the captions of the batch, and the error of the colours."""
 
     def __init__(
         self,
-        config: ImageEncoderConfig,
+        config: ClipConfig,
         source: Source,
         tokenizer: CLIPTokenizer,
         device: torch.device,
@@ -142,7 +143,7 @@ def colour_distance(colours: Tensor, images: Tensor) -> Tensor:
     return (colours.float() - true).abs().mean()
 
 
-class ImageEncoderJudge:
+class ClipJudge:
     """How often an unseen picture is nearest to its own caption, and how well it is read."""
 
     def __init__(self, images: Tensor, captions: list[str], tokenizer: CLIPTokenizer, side: int):

@@ -95,9 +95,8 @@ def _budgets(config: EmbeddedConfig, stage: str, minutes: float | None) -> dict[
     """Minutes of each stage: its own, or `minutes` for one stage, or `minutes` shared out."""
     own = {
         "vae": config.vae.minutes,
+        "clip": config.clip.minutes,
         "unet": config.unet.minutes,
-        "decoder": config.decoder.minutes,
-        "image-encoder": config.image_encoder.minutes,
         "image-prompt": config.image_prompt.minutes,
         "landmarks": config.landmarks.minutes,
     }

@@ -56,7 +56,7 @@ class VaeConfig:
     anchored: float = 0.5
     detail: tuple[float, float, float] = (1.0, 1.3, 2.0)
     colour_tolerance: float = 0.15
-    minutes: float = 13.0
+    minutes: float = 50.0
     optimisation: Optimisation = field(
         default=Optimisation(
             batch=6, learning_rate=2e-3, warmup=100, cooldown=0.6, moving_average=0.995
@@ -66,29 +66,24 @@ class VaeConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class UnetConfig:
-    """The denoiser and its text encoder.
+    """The denoiser. attention: whether the level of each entry of `channels` attends.
 
-    attention: whether the level of each entry of `channels` attends. uniform_from: share of the
-    budget after which the weighting of noise levels goes over from soft min-SNR to uniform.
+    snr_power: a level counts snr ** -snr_power.
     """
 
     channels: tuple[int, ...] = (64, 128, 192)
     attention: tuple[bool, ...] = (False, True, True)
     head: int = 32
     groups: int = 16
-    text_width: int = 128
-    text_layers: int = 2
-    text_heads: int = 4
     caption_dropout: float = 0.1
-    max_snr: float = 5.0
-    uniform_from: float = 0.6
-    minutes: float = 60.0
+    snr_power: float = 0.5
+    minutes: float = 130.0
     optimisation: Optimisation = field(default=Optimisation(batch=8, learning_rate=1e-3))
 
 
 @dataclass(frozen=True, kw_only=True)
-class ImageEncoderConfig:
-    """The image encoder, a CLIP vision tower, and the text model it is trained against.
+class ClipConfig:
+    """The text encoder and the image encoder.
 
     picture, patch: pixels the tower sees and the side of a patch. colours: weight of reading the
     colours of a patch out of its token.
@@ -191,7 +186,7 @@ class LandmarkConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class EmbeddedConfig:
-    """The whole embedded model. `decoder` is how the decoder is trained further by itself.
+    """The whole embedded model.
 
     pictures: rendered ones to learn from, half scenes and half faces. judged: unseen ones of each
     kind that the stages are judged by.
@@ -201,17 +196,8 @@ class EmbeddedConfig:
     pictures: int = 16384
     judged: int = 32
     vae: VaeConfig = field(default=VaeConfig())
-    decoder: VaeConfig = field(
-        default=VaeConfig(
-            anchor=0.0,
-            minutes=50.0,
-            optimisation=Optimisation(
-                batch=8, learning_rate=1e-3, warmup=100, cooldown=0.6, moving_average=0.998
-            ),
-        )
-    )
+    clip: ClipConfig = field(default=ClipConfig())
     unet: UnetConfig = field(default=UnetConfig())
-    image_encoder: ImageEncoderConfig = field(default=ImageEncoderConfig())
     image_prompt: ImagePromptConfig = field(default=EMBEDDED_IMAGE_PROMPT)
     landmarks: LandmarkConfig = field(default=LandmarkConfig())
 
@@ -227,22 +213,13 @@ TINY = EmbeddedConfig(
         colour_tolerance=10.0,
         optimisation=Optimisation(batch=2, learning_rate=1e-3, warmup=2),
     ),
-    decoder=VaeConfig(
-        crop=16,
-        anchor=0.0,
-        colour_tolerance=10.0,
-        optimisation=Optimisation(batch=2, learning_rate=1e-3, warmup=2),
-    ),
     unet=UnetConfig(
         channels=(8, 8, 16),
         head=8,
         groups=4,
-        text_width=16,
-        text_layers=1,
-        text_heads=2,
         optimisation=Optimisation(batch=2, learning_rate=1e-3, warmup=2),
     ),
-    image_encoder=ImageEncoderConfig(
+    clip=ClipConfig(
         picture=32,
         patch=8,
         width=16,

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import torch
-from diffusers import AutoencoderKL
+from diffusers import AutoencoderKL, UNet2DConditionModel
 from torch import nn
 from transformers import CLIPImageProcessorPil, CLIPTextModel, CLIPVisionModelWithProjection
 
@@ -19,7 +19,7 @@ from diffeditor.faces import LANDMARKS_FILE, LandmarkNet
 from diffeditor.image_prompt import ImagePrompt
 from diffeditor.training.captions import write_tokenizer
 from diffeditor.training.files import replacing
-from diffeditor.training.unet import Denoiser, scheduler
+from diffeditor.training.unet import scheduler
 
 ModuleT = TypeVar("ModuleT", bound=nn.Module)
 
@@ -53,13 +53,16 @@ def export_vae(output: Path, vae: AutoencoderKL) -> None:
         half_copy(vae).save_pretrained(folder)
 
 
-def export_denoiser(output: Path, model: Denoiser) -> None:
-    """Write `unet/` and `text_encoder/`."""
+def export_unet(output: Path, unet: UNet2DConditionModel) -> None:
+    """Write `unet/`."""
     with replacing(output / "unet") as folder:
-        half_copy(model.unet).save_pretrained(folder)
+        half_copy(unet).save_pretrained(folder)
+
+
+def export_text_encoder(output: Path, text_encoder: CLIPTextModel) -> None:
+    """Write `text_encoder/`."""
     with replacing(output / "text_encoder") as folder:
-        text_encoder: CLIPTextModel = half_copy(model.text_encoder)
-        text_encoder.save_pretrained(folder)
+        half_copy(text_encoder).save_pretrained(folder)
 
 
 def export_image_encoder(output: Path, tower: CLIPVisionModelWithProjection) -> None:

@@ -32,7 +32,7 @@ from diffeditor.training.export import export_image_prompt
 from diffeditor.training.latents import LatentSource
 from diffeditor.training.loop import Draw, fit
 from diffeditor.training.progress import Run
-from diffeditor.training.unet import add_noise, level_weights, stratified_timesteps
+from diffeditor.training.unet import add_noise, stratified_timesteps
 
 Autocast = Callable[[], AbstractContextManager[None]]
 
@@ -137,6 +137,12 @@ def led(
         return unet(z_t.to(unet.dtype), t, text.to(unet.dtype)).sample.float()
 
 
+def min_snr_weights(alphas_cumprod: Tensor, max_snr: float) -> Tensor:
+    """Weight of each timestep, min(snr, max_snr) / snr [Hang et al. 2023, arXiv 2303.09556]."""
+    snr = alphas_cumprod / (1 - alphas_cumprod)
+    return snr.clamp(max=max_snr) / snr
+
+
 class Noising:
     """Noised latents and what the UNet has to make of them, as its noise schedule says."""
 
@@ -166,7 +172,7 @@ class ImagePromptObjective:
         """autocast: the precision to run in; `frozen` is on its device already."""
         self.config, self.frozen, self.source, self.autocast = config, frozen, source, autocast
         self.noising = Noising(frozen)
-        self.weights = level_weights(self.noising.alphas_cumprod, config.max_snr, 0.0).square()
+        self.weights = min_snr_weights(self.noising.alphas_cumprod, config.max_snr)
 
     def __call__(self, model: nn.Module, draw: Draw) -> Tensor:
         config, device = self.config, self.frozen.device

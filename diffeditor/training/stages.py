@@ -12,13 +12,8 @@ from torch import nn
 
 from diffeditor.backbones.stable_diffusion import IMAGE_PROMPT_FILE
 from diffeditor.training import export
-from diffeditor.training.config import VaeConfig
+from diffeditor.training.clip import ClipJudge, ClipObjective, build_reader
 from diffeditor.training.data import CachedWorlds
-from diffeditor.training.image_encoder import (
-    ImageEncoderJudge,
-    ImageEncoderObjective,
-    build_reader,
-)
 from diffeditor.training.image_prompt import fit_image_prompt
 from diffeditor.training.landmarks import LandmarkJudge, LandmarkObjective, build_landmark_net
 from diffeditor.training.latents import (
@@ -59,48 +54,40 @@ def train_vae(shop: Workshop) -> None:
         return vae
 
     vae = build_vae(config, shop.config.size, shop.settings.seed)
-    _fit_vae(shop, "vae", config, vae, finished)
-
-
-def train_decoder(shop: Workshop) -> None:
-    """Train the exported autoencoder's decoder further and export it; latents stay as they are.
-
-    The UNet depends on the encoder alone, so both can be trained at the same time.
-
-    Raises:
-        CollapsedColours: it lost a colour direction.
-    """
-    vae = shop.exported_vae()
-    for part in (vae.decoder, vae.post_quant_conv):
-        part.requires_grad_(True)
-    _fit_vae(shop, "decoder", shop.config.decoder, vae, lambda model: model.vae)
-
-
-def _fit_vae(
-    shop: Workshop,
-    stage: str,
-    config: VaeConfig,
-    vae: AutoencoderKL,
-    finished: Callable[[nn.Module], AutoencoderKL],
-) -> None:
-    judged = shop.config.judged
-    scenes, faces = shop.judged.images.split(judged)
-    judge = VaeJudge(scenes, faces, shop.sheet(stage))
+    scenes, faces = shop.judged.images.split(shop.config.judged)
+    judge = VaeJudge(scenes, faces, shop.sheet("vae"))
 
     def snapshot(model: nn.Module) -> dict[str, float]:
         made = finished(model)
         measured = judge(made)
         export.export_vae(shop.settings.output, made)
-        shop.note(stage, measured)
+        shop.note("vae", measured)
         return measured
 
     objective = VaeObjective(config, shop.source(), shop.factor, shop.device)
-    fit(stage, objective, Autoencoder(vae), config.optimisation, shop.run(stage), snapshot)
-    require_colours(shop.measured(stage)["colour_error"], config.colour_tolerance)
+    fit("vae", objective, Autoencoder(vae), config.optimisation, shop.run("vae"), snapshot)
+    require_colours(shop.measured("vae")["colour_error"], config.colour_tolerance)
+
+
+def train_clip(shop: Workshop) -> None:
+    """Train CLIP and export its halves, the text encoder and the image encoder."""
+    config, judged, tokenizer = shop.config.clip, shop.judged, shop.tokenizer()
+    judge = ClipJudge(judged.images.to(shop.device), judged.captions, tokenizer, config.picture)
+
+    def snapshot(model: nn.Module) -> dict[str, float]:
+        export.export_text_encoder(shop.settings.output, model.text_encoder())
+        export.export_image_encoder(shop.settings.output, model.image_encoder())
+        measured = judge(model)
+        shop.note("clip", measured)
+        return measured
+
+    model = build_reader(config, tokenizer, shop.settings.seed)
+    objective = ClipObjective(config, shop.source(), tokenizer, shop.device)
+    fit("clip", objective, model, config.optimisation, shop.run("clip"), snapshot)
 
 
 def train_unet(shop: Workshop) -> None:
-    """Train and export the UNet and the text encoder on latents of the exported autoencoder."""
+    """Train and export the UNet on latents of the exported autoencoder, under CLIP's text."""
     config, vae, tokenizer = shop.config.unet, shop.exported_vae(), shop.tokenizer()
     judged = shop.judged
     z_0 = vae.encode(judged.images.to(shop.device)).latent_dist.mean
@@ -109,13 +96,13 @@ def train_unet(shop: Workshop) -> None:
     )
 
     def snapshot(model: nn.Module) -> dict[str, float]:
-        export.export_denoiser(shop.settings.output, model)
+        export.export_unet(shop.settings.output, model.unet)
         measured = judge(model)
         shop.note("unet", measured)
         return measured
 
     cells = shop.config.size // shop.factor
-    model = build_denoiser(config, cells, tokenizer, shop.settings.seed)
+    model = build_denoiser(config, cells, shop.exported_text_encoder(), shop.settings.seed)
     objective = UnetObjective(config, latent_source(shop), tokenizer, shop.device)
     fit("unet", objective, model, config.optimisation, shop.run("unet"), snapshot)
 
@@ -126,24 +113,6 @@ def latent_source(shop: Workshop) -> LatentSource:
     if isinstance(source, CachedWorlds):
         return encoded_worlds(source, vae, shop.accelerator)
     return LiveLatents(source, posterior_mean(vae))
-
-
-def train_image_encoder(shop: Workshop) -> None:
-    """Train and export the image encoder."""
-    config, judged, tokenizer = shop.config.image_encoder, shop.judged, shop.tokenizer()
-    judge = ImageEncoderJudge(
-        judged.images.to(shop.device), judged.captions, tokenizer, config.picture
-    )
-
-    def snapshot(model: nn.Module) -> dict[str, float]:
-        export.export_image_encoder(shop.settings.output, model.tower())
-        measured = judge(model)
-        shop.note("image-encoder", measured)
-        return measured
-
-    model = build_reader(config, tokenizer, shop.settings.seed)
-    objective = ImageEncoderObjective(config, shop.source(), tokenizer, shop.device)
-    fit("image-encoder", objective, model, config.optimisation, shop.run("image-encoder"), snapshot)
 
 
 def train_image_prompt(shop: Workshop) -> None:
@@ -184,9 +153,8 @@ def train_landmarks(shop: Workshop) -> None:
 STAGES: MappingProxyType[str, Callable[[Workshop], None]] = MappingProxyType(
     {
         "vae": train_vae,
+        "clip": train_clip,
         "unet": train_unet,
-        "decoder": train_decoder,
-        "image-encoder": train_image_encoder,
         "image-prompt": train_image_prompt,
         "landmarks": train_landmarks,
     }

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 from accelerate import Accelerator
-from diffusers import AutoencoderKL, UNet2DConditionModel
+from diffusers import AutoencoderKL
 from transformers import CLIPTextModel, CLIPTokenizer
 
 from diffeditor.backbones import StableDiffusion, load_stable_diffusion
@@ -27,7 +27,6 @@ from diffeditor.training.data import (
 )
 from diffeditor.training.loop import local_steps
 from diffeditor.training.progress import Run
-from diffeditor.training.unet import Denoiser
 
 MEASURED_FILE = "measured.json"
 """{stage: {what: number}}, in the folder of the runs."""
@@ -122,26 +121,19 @@ class Workshop:
         Raises:
             ModelUnavailable: the stage that makes it has not been run.
         """
-        folder = self.settings.output / "vae"
-        if not (folder / "config.json").is_file():
-            raise ModelUnavailable(f"There is no autoencoder in {folder}; train stage vae first.")
+        folder = self._exported("vae", "vae")
         vae = AutoencoderKL.from_pretrained(folder, torch_dtype=torch.float32)
         vae.eval().requires_grad_(False)
         return vae.to(self.device, memory_format=torch.channels_last)
 
-    def exported_denoiser(self) -> Denoiser:
-        """UNet and text encoder as exported, in float32, frozen.
+    def exported_text_encoder(self) -> CLIPTextModel:
+        """The text encoder as exported, in float32.
 
         Raises:
-            ModelUnavailable: the stage that makes them has not been run.
+            ModelUnavailable: the stage that makes it has not been run.
         """
-        output = self.settings.output
-        if not (output / "unet" / "config.json").is_file():
-            raise ModelUnavailable(f"There is no UNet in {output}; train stage unet first.")
-        unet = UNet2DConditionModel.from_pretrained(output / "unet", torch_dtype=torch.float32)
-        text = CLIPTextModel.from_pretrained(output / "text_encoder", dtype=torch.float32)
-        frozen = Denoiser(unet.to(memory_format=torch.channels_last), text)
-        return frozen.eval().requires_grad_(False).to(self.device)
+        folder = self._exported("text_encoder", "clip")
+        return CLIPTextModel.from_pretrained(folder, dtype=torch.float32).to(self.device)
 
     def exported_model(self) -> StableDiffusion:
         """All that the image prompt is trained on, as exported, in float32 on the CPU, frozen.
@@ -149,11 +141,19 @@ class Workshop:
         Raises:
             ModelUnavailable: a stage that makes one of its parts has not been run.
         """
+        for part, stage in (("vae", "vae"), ("image_encoder", "clip"), ("unet", "unet")):
+            self._exported(part, stage)
         output = self.settings.output
-        for part, stage in (("vae",) * 2, ("unet",) * 2, ("image_encoder", "image-encoder")):
-            if not (output / part / "config.json").is_file():
-                raise ModelUnavailable(f"There is no {part} in {output}; train {stage} first.")
         return load_stable_diffusion(output, image_encoder=output / "image_encoder")
+
+    def _exported(self, part: str, stage: str) -> Path:
+        """The folder of a part; raises ModelUnavailable when its stage has not been run."""
+        folder = self.settings.output / part
+        if not (folder / "config.json").is_file():
+            raise ModelUnavailable(
+                f"There is no {part} in {self.settings.output}; train stage {stage} first."
+            )
+        return folder
 
     def tokenizer(self) -> CLIPTokenizer:
         """The exported tokenizer."""

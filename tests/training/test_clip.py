@@ -1,4 +1,4 @@
-"""The image encoder's training: a small CLIP that tells captions and colours, and its tower."""
+"""CLIP's training: it tells captions and colours, and its halves are kept as they are."""
 
 from pathlib import Path
 
@@ -7,14 +7,14 @@ import torch
 from transformers import CLIPTokenizer
 
 from diffeditor.training.captions import load_tokenizer, write_tokenizer
-from diffeditor.training.config import TINY
-from diffeditor.training.image_encoder import (
+from diffeditor.training.clip import (
     SIDE,
     PictureReader,
     build_reader,
     colour_distance,
     contrast,
 )
+from diffeditor.training.config import TINY
 from diffeditor.training.unet import tokenize
 
 
@@ -28,20 +28,20 @@ def test_building_repeats_and_leaves_the_global_random_state_alone(
     tokenizer: CLIPTokenizer,
 ) -> None:
     before = torch.get_rng_state()
-    one, other = (build_reader(TINY.image_encoder, tokenizer, seed=4) for _ in range(2))
+    one, other = (build_reader(TINY.clip, tokenizer, seed=4) for _ in range(2))
     assert torch.equal(torch.get_rng_state(), before)
     for a, b in zip(one.parameters(), other.parameters(), strict=True):
         assert torch.equal(a, b)
 
 
-def test_the_tower_sees_what_the_whole_model_sees(tokenizer: CLIPTokenizer) -> None:
-    reader = build_reader(TINY.image_encoder, tokenizer).eval()
+def test_the_halves_see_and_read_what_the_whole_model_does(tokenizer: CLIPTokenizer) -> None:
+    reader = build_reader(TINY.clip, tokenizer).eval()
     pixels = torch.randn(3, 3, 32, 32, generator=torch.Generator().manual_seed(0))
     ids = tokenize(tokenizer, ["a red ball", "a face", "a blue cube"], pixels.device)
     with torch.no_grad():
         logits, colours = reader(pixels, ids)
-        tower = reader.tower()(pixel_values=pixels)
-        told = reader.clip.text_model(input_ids=ids).pooler_output
+        tower = reader.image_encoder()(pixel_values=pixels)
+        told = reader.text_encoder()(ids).pooler_output
     assert colours.shape == (3, 3, 4 * SIDE, 4 * SIDE)
     captions = torch.nn.functional.normalize(reader.clip.text_projection(told), dim=-1)
     pictures = torch.nn.functional.normalize(tower.image_embeds, dim=-1)
@@ -49,8 +49,8 @@ def test_the_tower_sees_what_the_whole_model_sees(tokenizer: CLIPTokenizer) -> N
 
 
 def test_each_token_tells_the_colours_of_its_own_patch(tokenizer: CLIPTokenizer) -> None:
-    reader: PictureReader = build_reader(TINY.image_encoder, tokenizer)
-    tokens = torch.zeros(1, 16, TINY.image_encoder.width)
+    reader: PictureReader = build_reader(TINY.clip, tokenizer)
+    tokens = torch.zeros(1, 16, TINY.clip.width)
     plain = reader._colours(tokens)
     tokens[0, 4 * 1 + 2] = 1.0
     told = (reader._colours(tokens) - plain)[0].abs().sum(0) > 0

@@ -38,7 +38,7 @@ def test_the_engine_loads_the_folder(model: Path) -> None:
     assert loaded.latent_factor == 4
     tokens = loaded.embed_images([Image.new("RGB", (32, 32), "red")])
     assert tokens is not None
-    assert tokens[0].shape == (1, TINY.image_prompt.queries, TINY.unet.text_width)
+    assert tokens[0].shape == (1, TINY.image_prompt.queries, TINY.clip.width)
     assert torch.isfinite(tokens[0]).all()
 
 
@@ -78,7 +78,7 @@ def test_the_card_tells_what_was_measured(model: Path) -> None:
     card = (model / "README.md").read_text()
     measured = json.loads((model.parent / "runs" / "measured.json").read_text())
     assert card.startswith("---\nlicense: apache-2.0\n")
-    assert f"{measured['decoder']['face_psnr']:.1f} dB" in card
+    assert f"{measured['vae']['face_psnr']:.1f} dB" in card
     assert f"{measured['landmarks']['mean_pixels']:.2f}" in card
     assert "| vae |" in card
 
@@ -88,7 +88,7 @@ def test_every_stage_measures_finite_numbers_and_draws(model: Path) -> None:
     measured = json.loads((runs / "measured.json").read_text())
     assert set(measured) == set(command.STAGES)
     assert all(abs(x) < 1e6 for numbers in measured.values() for x in numbers.values())
-    for stage in ("vae", "decoder", "unet", "landmarks"):
+    for stage in ("vae", "unet", "landmarks"):
         with Image.open(runs / f"{stage}.png") as sheet:
             assert sheet.width >= 2 * TINY.size
 
@@ -114,7 +114,9 @@ def test_a_failing_process_is_reported(capfd: pytest.CaptureFixture[str]) -> Non
     assert "on purpose" in capfd.readouterr().err
 
 
-@pytest.mark.parametrize(("stage", "missing"), [("unet", "stage vae"), ("decoder", "stage vae")])
+@pytest.mark.parametrize(
+    ("stage", "missing"), [("unet", "stage vae"), ("image-prompt", "stage vae")]
+)
 def test_a_stage_says_which_other_it_needs(
     cache: Path, tmp_path: Path, stage: str, missing: str
 ) -> None:

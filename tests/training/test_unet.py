@@ -42,12 +42,15 @@ def test_timesteps_fall_into_every_stratum() -> None:
     assert sorted((t // 100).tolist()) == list(range(10))
 
 
-def test_weights_go_from_soft_min_snr_to_uniform() -> None:
+def test_weights_are_a_power_of_the_signal_to_noise_ratio() -> None:
     alphas_cumprod = scheduler().alphas_cumprod
-    soft = level_weights(alphas_cumprod, 5.0, 0.0)
-    assert float(soft.mean()) == pytest.approx(1.0, abs=1e-5)
-    assert float(soft[0]) < 0.2 < 1.0 < float(soft[900])
-    assert torch.equal(level_weights(alphas_cumprod, 5.0, 1.0), torch.ones(1000))
+    weights = level_weights(alphas_cumprod, 0.5)
+    snr = alphas_cumprod / (1 - alphas_cumprod)
+    assert float(weights.mean()) == pytest.approx(1.0, abs=1e-5)
+    assert float(weights[0] / weights[900]) == pytest.approx(
+        float((snr[900] / snr[0]).sqrt()), rel=1e-4
+    )
+    assert torch.equal(level_weights(alphas_cumprod, 0.0), torch.ones(1000))
 
 
 def test_the_wanted_share_of_captions_is_dropped() -> None:
