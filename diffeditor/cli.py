@@ -380,29 +380,31 @@ def _run_worlds(options: argparse.Namespace) -> None:
         ) from error
 
 
-def _add_train_arguments(parser: argparse.ArgumentParser) -> None:
-    from diffeditor.training.command import add_arguments
-
-    add_arguments(parser)
-
-
-def _run_train(options: argparse.Namespace) -> None:
-    from diffeditor.training.command import run
-
-    run(options)
-
-
-def _bench(name: str, help: str) -> Command:
-    """The command of a benchmark: a module of `diffeditor.bench`."""
+def _module(name: str, help: str) -> Command:
+    """The command of a module of the package, which has `add_arguments` and `run`."""
 
     def module() -> Any:
-        return import_module(f"diffeditor.bench.{name}")
+        return import_module(f"diffeditor.{name}")
 
     return _leaf(
         help,
         lambda parser: module().add_arguments(parser),
         lambda options: module().run(options),
     )
+
+
+def _add_convert_arguments(parser: argparse.ArgumentParser) -> None:
+    from diffeditor.image_prompt_files import LAYOUTS
+
+    parser.add_argument("source", type=Path, metavar="IN", help="an image prompt of any layout")
+    parser.add_argument("target", type=Path, metavar="OUT", help="the file to write")
+    parser.add_argument("--to", choices=tuple(LAYOUTS), default="ours", help="layout of OUT")
+
+
+def _run_convert(options: argparse.Namespace) -> None:
+    from diffeditor.image_prompt_files import convert_image_prompt
+
+    convert_image_prompt(options.source, options.target, options.to)
 
 
 COMMANDS = {
@@ -415,15 +417,30 @@ COMMANDS = {
     "run": _leaf("repeat an edit that was saved before", _add_recipe_arguments, _run_recipe),
     "train": _group(
         "train a model",
-        {"embedded": _leaf("train the embedded model", _add_train_arguments, _run_train)},
+        {
+            "embedded": _module("training.command", "train the embedded model"),
+            "image-prompt": _module(
+                "training.image_prompt_command", "train an image prompt for any model"
+            ),
+        },
+    ),
+    "convert": _group(
+        "change the layout of a file",
+        {
+            "image-prompt": _leaf(
+                "write an image prompt as others read it", _add_convert_arguments, _run_convert
+            )
+        },
     ),
     "bench": _group(
         "measure the model and the method",
         {
-            "worlds": _bench("worlds", "edits of worlds against their ground truth"),
-            "teeth": _bench("teeth", "how often opening a closed mouth shows teeth"),
-            "reconstruction": _bench("reconstruction", "autoencoder, and inversion and back"),
-            "samples": _bench("samples", "pictures from text against renders"),
+            "worlds": _module("bench.worlds", "edits of worlds against their ground truth"),
+            "teeth": _module("bench.teeth", "how often opening a closed mouth shows teeth"),
+            "reconstruction": _module(
+                "bench.reconstruction", "autoencoder, and inversion and back"
+            ),
+            "samples": _module("bench.samples", "pictures from text against renders"),
         },
     ),
     "worlds": _leaf("draw pictures of the worlds", _add_worlds_arguments, _run_worlds),

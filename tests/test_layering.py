@@ -18,7 +18,7 @@ PUBLIC = "__init__"
 LAYERS = (
     {"errors", "geometry", "schedule"},
     {"config", "images", "masks", "energy", "plan", "tensorfile"},
-    {"memory", "attention", "features", "image_prompt"},
+    {"memory", "attention", "features", "image_prompt", "image_prompt_files"},
     {"backbones"},
     {"inversion", "guidance", "sampler", "tasks"},
     {"editor", "preview", "composite", "detail", "faces", "segment", "weights", "hub", "recipe"},
