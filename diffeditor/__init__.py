@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         OutOfMemory,
     )
     from diffeditor.images import load_image
+    from diffeditor.preview import preview as instant_preview
     from diffeditor.recipe import Recipe
     from diffeditor.tasks import TASKS, Appearance, Drag, Face, Move, Paste
 
@@ -51,6 +52,7 @@ __all__ = [
     "Result",
     "Step",
     "__version__",
+    "instant_preview",
     "load_editor",
     "load_image",
 ]
@@ -59,13 +61,16 @@ _HOMES = {
     "config": ("PRESETS", "Preset"),
     "editor": ("Editor", "Result", "Step", "load_editor"),
     "images": ("load_image",),
+    "preview": ("instant_preview",),
     "recipe": ("Recipe",),
     "tasks": ("TASKS", "Appearance", "Drag", "Face", "Move", "Paste"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+_NAMES_AT_HOME = {"instant_preview": "preview"}  # a name of its own module would be hidden by it
 
 
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module 'diffeditor' has no attribute {name!r}")
-    return getattr(import_module(f"diffeditor.{_HOME_OF.get(name, 'errors')}"), name)
+    home = import_module(f"diffeditor.{_HOME_OF.get(name, 'errors')}")
+    return getattr(home, _NAMES_AT_HOME.get(name, name))

@@ -5,7 +5,7 @@
     appearance      the colours of the object matched to those of the reference object
 
 It is also the plain baseline that the diffusion edits are measured against. Inside, pictures are
-float32 (H, W, 3) of 0 to 255 and points are complex numbers x + iy in pixels.
+float32 (H, W, 3) of 0 to 255.
 """
 
 from collections.abc import Iterable
@@ -15,42 +15,42 @@ from typing import Self, cast
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 from PIL import Image
 
-from diffeditor.errors import InvalidEdit
+from diffeditor.errors import InvalidEdit, InvalidSetting
 from diffeditor.geometry import ObjectMap, Point, Size
 from diffeditor.images import resize_image, resize_mask
+from diffeditor.masks import bounding_box
 from diffeditor.tasks import Appearance, Drag, Face, Move, Paste, Task
 from diffeditor.tasks.base import as_mask, extent
-
-Pixels = npt.NDArray[np.float32]
-Mask = npt.NDArray[np.bool_]
-Points = npt.NDArray[np.complex128]
+from diffeditor.warp import depth, pulled
 
 LIMIT = 1024
 """Longer side in pixels at which a picture is worked on unless a limit is given."""
 
-# Lengths are in mean sides of the object or region (see `extent`) unless said otherwise. The values
-# are the best of those tried on rendered worlds whose right answer is known.
+# The values below did best, or as well as any, on rendered worlds whose right answer is known.
+# Lengths are in mean sides of the object or the region (see `extent`) unless said otherwise.
 SURROUNDINGS = 0.08
-"""How far round an object the picture is filled; less than a move may change, so that it shows."""
+"""How far round an object the picture is filled; less than a move may change."""
 COARSE = 32
 """Mean side in pixels to which a hole is reduced before it is filled: a wide view, a short wait."""
 REACH = 9
 """How far the filling looks, in pixels of the reduced picture."""
 UNKNOWN = 0.3
 """A pixel of the reduced picture is filled where less than this share of it is known."""
-DRAG_BAND = 0.1
-"""Width of the band inside a dragged region's border over which the warp fades out."""
-FACE_BAND = 0.25
-"""The same for faces, whose region holds hair and neck too."""
-FALLOFF = 1.5
-"""Power of the distance with which a point's say in the warp fades."""
-STIFFNESS = 0.002
-"""How much a warp prefers shifts to stretches, in squared sides."""
-STRIDE = 4
-"""Pixels between the places where a warp is worked out; between them it is interpolated."""
+SOFTNESS = 0.5
+"""Standard deviation in pixels by which an object's edge is softened, inwards only."""
+DRAG_BAND, FACE_BAND = 0.05, 0.25
+"""Widths of the bands inside a region's border over which a warp fades out: what is dragged fills
+its region, a face's region holds hair and neck too."""
+FADE = 0.04
+"""Width of the band inside a region's border over which the warped picture fades in."""
+EDGE = 1.5
+"""Width in pixels of the same band when colours are changed."""
+GRAIN = 1.0
+"""Variance in L*a*b* that any colours are taken to have, so that plain ones can be spread too."""
+FAINT = 1e-4
+"""A weight that matters only where there is no other."""
 
 
 def preview(task: Task, limit: int | None = None) -> Image.Image:
@@ -62,20 +62,21 @@ def preview(task: Task, limit: int | None = None) -> Image.Image:
 
     Raises:
         InvalidEdit: a face's landmarks are not known yet.
+        InvalidSetting: the limit is no positive number.
     """
+    if limit is not None and limit < 1:
+        raise InvalidSetting(f"The limit of a preview must be at least 1 pixel, not {limit}.")
     frame = Frame.within(task.size, limit or LIMIT)
-    before = frame.picture(task.source)
-    after, opacity = _sketch(task, frame, before.astype(np.float32))
-    sketch = _blended(before, after, opacity)
-    if limit is not None or frame.size == task.size:
-        return Image.fromarray(sketch)
-    enlarged = resize_image(Image.fromarray(sketch), task.size)
-    opacity = cv2.resize(opacity, (task.size.width, task.size.height))
-    return Image.fromarray(_blended(np.asarray(task.source), np.asarray(enlarged), opacity))
+    after, opacity = _sketch(task, frame, frame.picture(task.source).astype(np.float32))
+    if limit is None:
+        frame = Frame(size=task.size, source=task.size)
+    after, opacity = (cv2.resize(layer, frame.sides) for layer in (after, opacity))
+    opacity = np.where(frame.mask(task.region()), opacity, 0)
+    return Image.fromarray(_blended(frame.picture(task.source), after, opacity))
 
 
-def _blended(before: np.ndarray, after: np.ndarray, opacity: Pixels) -> np.ndarray:
-    """uint8: `before` exactly where the opacity (H, W) is 0."""
+def _blended(before: np.ndarray, after: np.ndarray, opacity: np.ndarray) -> np.ndarray:
+    """uint8 (H, W, 3), exactly `before` where the opacity (H, W) is 0."""
     touched = opacity > 0
     result = before.copy()
     old, share = before[touched].astype(np.float32), opacity[touched][:, None]
@@ -97,212 +98,153 @@ class Frame:
         height, width = (max(1, round(share * side)) for side in (source.height, source.width))
         return cls(size=Size(height, width), source=source)
 
+    @property
+    def sides(self) -> tuple[int, int]:
+        """Width and height, as OpenCV has them."""
+        return self.size.width, self.size.height
+
     def picture(self, image: Image.Image) -> np.ndarray:
         return np.asarray(resize_image(image, self.size))
 
-    def mask(self, mask: object) -> Mask:
+    def mask(self, mask: object) -> np.ndarray:
         inside = as_mask(mask)
         return inside if self.size == self.source else resize_mask(inside, self.size)
 
-    def points(self, points: Iterable[Point]) -> Points:
+    def points(self, points: Iterable[Point]) -> np.ndarray:
         moved = [point.rescaled(self.source, self.size) for point in points]
-        return np.array([complex(p.x, p.y) for p in moved])
+        return np.array([(p.x, p.y) for p in moved])
 
     def matrix(self, object_map: ObjectMap) -> np.ndarray:
-        """The object's map from its picture's pixels to those of this frame, (2, 3)."""
+        """The object's map from its picture's pixels to those of this frame, (3, 3)."""
         x, y = self.size.width / self.source.width, self.size.height / self.source.height
-        offset = object_map.forward(Point(0.0, 0.0))
-        scale = object_map.scale
-        return np.array([[x * scale, 0, x * offset.x], [0, y * scale, y * offset.y]])
+        offset, scale = object_map.forward(Point(0.0, 0.0)), object_map.scale
+        return np.diag([x, y, 1]) @ [[scale, 0, offset.x], [0, scale, offset.y], [0, 0, 1]]
 
 
 @singledispatch
-def _sketch(task: Task, frame: Frame, before: Pixels) -> tuple[Pixels, Pixels]:
-    """The edited picture of the frame's size, and where it shows: opacity (H, W), 0 to 1."""
+def _sketch(task: Task, frame: Frame, before: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The edited picture of the frame's size, and its opacity float32 (H, W) over the source."""
     raise InvalidEdit(f"There is no preview of the task {task.name}.")
 
 
 @_sketch.register
-def _(task: Move, frame: Frame, before: Pixels) -> tuple[Pixels, Pixels]:
+def _(task: Move, frame: Frame, before: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     mask = frame.mask(task.mask)
-    hole, opacity = _grown(mask, max(1.0, SURROUNDINGS * extent(mask)))
-    picture, cover = _laid(np.asarray(task.source), as_mask(task.mask), task.object_map, frame)
-    ground = _filled(before, hole)
-    after = ground + cover[..., None] * (picture - ground)
-    return after, np.maximum(opacity, cover)
+    reach = max(1.0, SURROUNDINGS * extent(mask))
+    away = depth(~mask)
+    missing = np.clip((reach + 1 - away) / reach, 0, 1)
+    placed, cover = _laid(np.asarray(task.source), as_mask(task.mask), task.object_map, frame)
+    ground = before + missing[..., None] * (_filled(before, missing > 0) - before)
+    after = ground + cover[..., None] * (placed - ground)
+    return after, np.maximum(missing > 0, cover > 0).astype(np.float32)
 
 
 @_sketch.register
-def _(task: Paste, frame: Frame, before: Pixels) -> tuple[Pixels, Pixels]:
+def _(task: Paste, frame: Frame, before: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     reference = np.asarray(cast(Image.Image, task.reference))
     return _laid(reference, as_mask(task.reference_mask), task.object_map, frame)
 
 
 @_sketch.register
-def _(task: Drag, frame: Frame, before: Pixels) -> tuple[Pixels, Pixels]:
-    starts, ends = zip(*task.targets(), strict=True)
-    pairs = frame.points(starts), frame.points(ends)
-    return _pulled(before, frame.mask(task.region()), pairs, DRAG_BAND)
+def _(task: Drag, frame: Frame, before: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    return _warped(task, frame, before, dict(task.targets()), DRAG_BAND)
 
 
 @_sketch.register
-def _(task: Face, frame: Frame, before: Pixels) -> tuple[Pixels, Pixels]:
+def _(task: Face, frame: Frame, before: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     if task.source_landmarks is None or task.target_landmarks is None:
         raise InvalidEdit("Find the landmarks of the face first; the preview follows them.")
-    places = {Point(*place): Point(*place) for place in task.source_landmarks} | dict(
-        task.targets()
-    )
-    pairs = frame.points(places.keys()), frame.points(places.values())
-    return _pulled(before, frame.mask(task.region()), pairs, FACE_BAND)
+    still = {place: place for place in (Point(*xy) for xy in task.source_landmarks)}
+    return _warped(task, frame, before, still | dict(task.targets()), FACE_BAND)
 
 
 @_sketch.register
-def _(task: Appearance, frame: Frame, before: Pixels) -> tuple[Pixels, Pixels]:
+def _(task: Appearance, frame: Frame, before: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     mask = frame.mask(task.mask)
     wanted = np.asarray(cast(Image.Image, task.reference))[as_mask(task.reference_mask)]
     after = before.copy()
     after[mask] = _recoloured(before[mask], wanted.astype(np.float32))
-    return after, np.minimum(_depth(mask), 1)
+    return after, np.clip(depth(mask) / EDGE, 0, 1)
 
 
-def _depth(mask: Mask) -> Pixels:
-    """Distance in pixels of every pixel to the nearest one outside; the frame is no border."""
-    if mask.all():
-        return np.full(mask.shape, np.inf, np.float32)
-    inside = mask.astype(np.uint8)
-    return cv2.distanceTransform(inside, cv2.DIST_L2, cv2.DIST_MASK_PRECISE).astype(np.float32)
+def _warped(
+    task: Task, frame: Frame, before: np.ndarray, ends: dict[Point, Point], band: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """The picture with every key of `ends` brought to its value inside the task's region."""
+    region = frame.mask(task.region())
+    pairs = frame.points(ends.keys()), frame.points(ends.values())
+    side = extent(region)
+    opacity = np.clip(depth(region) / max(1.0, FADE * side), 0, 1)
+    return pulled(before, region, pairs, band * side), opacity
 
 
-def _eased(share: Pixels) -> Pixels:
-    """0 to 1 with a smooth start and end."""
-    share = np.clip(share, 0, 1)
-    return share * share * (3 - 2 * share)
-
-
-# --- objects ----------------------------------------------------------------------------------
-
-
-def _grown(mask: Mask, reach: float) -> tuple[Mask, Pixels]:
-    """The mask with all within `reach` pixels, and its opacity that fades over that ring."""
-    away = _depth(~mask)
-    return away < reach + 1, np.clip((reach + 1 - away) / reach, 0, 1).astype(np.float32)
-
-
-def _filled(picture: Pixels, hole: Mask) -> Pixels:
-    """The picture with the hole filled from round it, smooth as a glance would remember it."""
-    height, width = hole.shape
+def _filled(picture: np.ndarray, hole: np.ndarray) -> np.ndarray:
+    """The picture, smooth in the hole (H, W) as its surroundings let expect."""
     share = min(1.0, COARSE / extent(hole))
-    small = (max(1, round(share * width)), max(1, round(share * height)))
-    known = (~hole).astype(np.float32)
+    height, width = hole.shape
+    small = max(1, round(share * width)), max(1, round(share * height))
+    known = np.where(hole, np.float32(FAINT), np.float32(1))
     cover = cv2.resize(known, small, interpolation=cv2.INTER_AREA)
     colours = cv2.resize(picture * known[..., None], small, interpolation=cv2.INTER_AREA)
-    colours = colours / np.maximum(cover, UNKNOWN)[..., None]
-    missing = (cover < UNKNOWN).astype(np.uint8)
-    filled = cv2.inpaint(np.rint(colours).astype(np.uint8), missing, REACH, cv2.INPAINT_TELEA)
-    large = cv2.resize(filled, (width, height), interpolation=cv2.INTER_CUBIC)
-    return np.where(hole[..., None], large, picture).astype(np.float32)
+    colours = np.rint(colours / cover[..., None]).astype(np.uint8)
+    missing = (cover < min(UNKNOWN, cover.max())).astype(np.uint8)
+    filled = cv2.inpaint(colours, missing, REACH, cv2.INPAINT_TELEA)
+    return cv2.resize(filled, (width, height), interpolation=cv2.INTER_CUBIC).astype(np.float32)
 
 
 def _laid(
-    picture: np.ndarray, mask: Mask, object_map: ObjectMap, frame: Frame
-) -> tuple[Pixels, Pixels]:
-    """The object at its place in the frame, and its cover (H, W) of the pixels, 0 to 1."""
-    matrix = frame.matrix(object_map)
-    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
-    box = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
-    matrix[:, 2] += matrix[:, :2] @ (columns[0] - 1, rows[0] - 1)
-    inside = mask[box].astype(np.float32)[..., None]
-    layers = np.concatenate([picture[box] * inside, inside], axis=2)
+    picture: np.ndarray, mask: np.ndarray, object_map: ObjectMap, frame: Frame
+) -> tuple[np.ndarray, np.ndarray]:
+    """A picture of the frame's size with the object at its place, and its cover (H, W), 0 to 1."""
+    box = bounding_box(mask)
+    inside = mask[box.slices].astype(np.float32)[..., None]
+    layers = np.concatenate([picture[box.slices] * inside, inside], axis=2)
+    matrix = frame.matrix(object_map) @ _offset(box.left - 1, box.top - 1)
     layers, matrix = _reduced(np.pad(layers, ((1, 1), (1, 1), (0, 0))), matrix)
-    matrix[:, 2] += matrix[:, :2] @ (0.5, 0.5) - 0.5
-    laid = cv2.warpAffine(layers, matrix, (frame.size.width, frame.size.height))
+    matrix = _offset(-0.5, -0.5) @ matrix @ _offset(0.5, 0.5)
+    laid = cv2.warpAffine(layers, matrix[:2], frame.sides)
     cover = laid[..., 3]
-    return laid[..., :3] / np.maximum(cover, 1e-6)[..., None], cover
+    softer = np.minimum(cover, cv2.GaussianBlur(cover, (0, 0), SOFTNESS))
+    return laid[..., :3] / np.maximum(cover, FAINT)[..., None], softer
 
 
-def _reduced(layers: Pixels, matrix: np.ndarray) -> tuple[Pixels, np.ndarray]:
+def _offset(x: float, y: float) -> np.ndarray:
+    return np.array([[1.0, 0.0, x], [0.0, 1.0, y], [0.0, 0.0, 1.0]])
+
+
+def _reduced(layers: np.ndarray, matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The layers by area means at about the size they will have, and the map that is left."""
     height, width = layers.shape[:2]
-    if matrix[0, 0] >= 1 or matrix[1, 1] >= 1:
-        return layers, matrix.copy()
-    small = max(1, round(width * matrix[0, 0])), max(1, round(height * matrix[1, 1]))
-    left = np.array([[width / small[0], 0, 0], [0, height / small[1], 0], [0, 0, 1]])
-    return cv2.resize(layers, small, interpolation=cv2.INTER_AREA), matrix @ left
+    scales = matrix[0, 0], matrix[1, 1]
+    if max(scales) >= 1:
+        return layers, matrix
+    small = max(1, round(width * scales[0])), max(1, round(height * scales[1]))
+    reduced = cv2.resize(layers, small, interpolation=cv2.INTER_AREA)
+    return reduced, matrix @ np.diag([width / small[0], height / small[1], 1.0])
 
 
-# --- warps ------------------------------------------------------------------------------------
+def _recoloured(colours: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    """Colours (n, 3) carried linearly to the mean and the covariance of the wanted ones (m, 3).
 
-
-def _pulled(
-    before: Pixels, region: Mask, pairs: tuple[Points, Points], band: float
-) -> tuple[Pixels, Pixels]:
-    """The picture with starts brought to ends inside the region; the edge of its frame is free."""
-    rows, columns = np.flatnonzero(region.any(1)), np.flatnonzero(region.any(0))
-    box = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
-    depth = _depth(region)[box]
-    eased = _eased(depth / max(1.0, band * extent(region)))
-    offset = _displacement(pairs, box, STIFFNESS * extent(region) ** 2) * eased[..., None]
-    y, x = np.mgrid[box].astype(np.float32)
-    warped = cv2.remap(
-        before,
-        x + offset[..., 0],
-        y + offset[..., 1],
-        cv2.INTER_CUBIC,
-        borderMode=cv2.BORDER_REPLICATE,
-    )
-    after = before.copy()
-    after[box] = warped
-    return after, region.astype(np.float32)
-
-
-def _displacement(pairs: tuple[Points, Points], box: tuple[slice, slice], ridge: float) -> Pixels:
-    """From every pixel of the box to where its content comes from, (height, width, 2) pixels."""
-    top, left = box[0].start, box[1].start
-    height, width = box[0].stop - top, box[1].stop - left
-    y, x = np.mgrid[0 : height + STRIDE : STRIDE, 0 : width + STRIDE : STRIDE]
-    places = (left + x + 0.5 + 1j * (top + y + 0.5)).ravel()
-    starts, ends = pairs
-    moved = (_moving_least_squares(ends, starts, places, ridge) - places).reshape(x.shape)
-    coarse = np.stack([moved.real, moved.imag], axis=-1).astype(np.float32)
-    y, x = np.mgrid[0:height, 0:width].astype(np.float32) / STRIDE
-    return cv2.remap(coarse, x, y, cv2.INTER_LINEAR)
-
-
-def _moving_least_squares(ends: Points, starts: Points, places: Points, ridge: float) -> Points:
-    """Where the content of each place comes from: the affine map that fits the nearest points best.
-
-    One point gives a shift, two a stretch along their line, three or more any affine map; ridge,
-    in squared pixels, draws the map towards a shift [Schaefer et al. 2006, affine deformations].
-    """
-    weights = 1 / np.maximum(np.abs(places[:, None] - ends), 0.5) ** (2 * FALLOFF)
-    weights /= weights.sum(1, keepdims=True)
-    end, start = weights @ ends, weights @ starts
-    from_end, from_start = ends - end[:, None], starts - start[:, None]
-    z, change = _plane(from_end), _plane(from_start - from_end)
-    weighted = (z * weights[..., None]).swapaxes(1, 2)
-    stretch = np.linalg.solve(weighted @ z + ridge * np.eye(2), weighted @ change)
-    away = places - end
-    stretched = (_plane(away)[:, None] @ stretch)[:, 0]
-    return start + away + stretched[:, 0] + 1j * stretched[:, 1]
-
-
-def _plane(points: Points) -> np.ndarray:
-    return np.stack([points.real, points.imag], axis=-1)
-
-
-# --- colours ----------------------------------------------------------------------------------
-
-
-def _recoloured(colours: Pixels, wanted: Pixels) -> Pixels:
-    """Colours (n, 3) with the mean and the spread that the wanted ones (m, 3) have, in CIE L*a*b*.
-
-    [Reinhard et al. 2001]
+    In CIE L*a*b*, by the linear map that moves them least [Pitie and Kokaram 2007].
     """
     own, other = _lab(colours), _lab(wanted)
-    spread = other.std(0) / np.maximum(own.std(0), 1e-3)
-    matched = ((own - own.mean(0)) * spread + other.mean(0)).astype(np.float32)
-    return cv2.cvtColor(matched[None], cv2.COLOR_LAB2RGB)[0] * 255
+    root = _square_root(_covariance(own))
+    inverse = np.linalg.inv(root)
+    transport = inverse @ _square_root(root @ _covariance(other) @ root) @ inverse
+    matched = (own - own.mean(0)) @ transport + other.mean(0)
+    return cv2.cvtColor(matched.astype(np.float32)[None], cv2.COLOR_LAB2RGB)[0] * 255
 
 
-def _lab(colours: Pixels) -> Pixels:
+def _lab(colours: np.ndarray) -> np.ndarray:
     return cv2.cvtColor(colours[None] / np.float32(255), cv2.COLOR_RGB2LAB)[0]
+
+
+def _covariance(colours: np.ndarray) -> np.ndarray:
+    return np.cov(colours.T, bias=True) + GRAIN * np.eye(3)
+
+
+def _square_root(matrix: np.ndarray) -> np.ndarray:
+    """Of a symmetric positive matrix."""
+    values, vectors = np.linalg.eigh(matrix)
+    return (vectors * np.sqrt(np.maximum(values, 0))) @ vectors.T

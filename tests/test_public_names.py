@@ -7,7 +7,17 @@ import pytest
 import diffeditor
 from diffeditor import errors
 
-ENGINE = {"load_editor", "load_image", "Editor", "Result", "Step", "Recipe", "Preset", "PRESETS"}
+ENGINE = {
+    "Editor",
+    "PRESETS",
+    "Preset",
+    "Recipe",
+    "Result",
+    "Step",
+    "instant_preview",
+    "load_editor",
+    "load_image",
+}
 TASK_CLASSES = {"Move", "Drag", "Face", "Paste", "Appearance", "TASKS"}
 ERRORS = {
     name
