@@ -8,17 +8,16 @@ import {
   SIDES,
   TOOLS,
   empty,
-  landmarksKey,
   patched,
   sideOf,
   toValue,
   withMask,
   withoutArrow,
 } from "./state.js";
+import { firstMode, modesOf } from "./modes.js";
 import { Cutout, MaskLayer, Pictures } from "./layers.js";
 import { FAILED, redoneWords, undoneWords } from "./words.js";
 
-export const MASK_MODES = ["brush", "erase", "box", "segment"];
 export const BRUSHES = [0.005, 0.4]; // smallest and largest diameter, as shares of the longer side
 
 export class Board {
@@ -40,6 +39,7 @@ export class Board {
     this.excluding = false; // whether a click says what is not meant
     this.active = "source"; // the side that was used last
     this.busy = 0;
+    this.broken = false; // whether the last picture could not be loaded
     this.message = "";
     this.pictures = new Pictures((there) => this.#loaded(there));
     this.layers = Object.fromEntries(
@@ -152,16 +152,6 @@ export class Board {
     if (this.selected?.end !== undefined) this.deleteArrow(this.selected.index);
   }
 
-  // What can be selected on a side: the ends of arrows or the landmarks.
-  handles(side) {
-    const { places } = TOOLS[this.tool];
-    if (places === "landmarks") {
-      return (this.state[landmarksKey(side)] ?? []).map((_, index) => ({ index }));
-    }
-    const arrows = places === "arrows" && side === "source" ? this.state.arrows : [];
-    return arrows.flatMap((_, index) => [0, 1].map((end) => ({ index, end })));
-  }
-
   clearMask(key) {
     if (this.state[key]) this.commit(withMask(this.state, key, null), "the mask is cleared");
   }
@@ -201,7 +191,7 @@ export class Board {
     this.filling = false;
     this.marks = null;
     this.selected = null;
-    this.mode = this.#firstMode();
+    this.mode = firstMode(this.state, this.tool);
     this.#changed("");
   }
 
@@ -212,19 +202,7 @@ export class Board {
   }
 
   modes() {
-    const { places, masks } = TOOLS[this.tool];
-    const drawn = Object.keys(masks).length > 0;
-    const segments = drawn && this.props.features.segment;
-    return [
-      ...(places ? ["place"] : []),
-      ...(drawn ? MASK_MODES.filter((mode) => mode !== "segment" || segments) : []),
-      "hand",
-    ];
-  }
-
-  #firstMode() {
-    const { places, object } = TOOLS[this.tool];
-    return !places || (object && !this.state[object]) ? "brush" : "place";
+    return modesOf(this.tool, this.props.features.segment);
   }
 
   setBrush(share) {
@@ -281,7 +259,7 @@ export class Board {
     [this.selected, this.marks] = [null, null];
     if (tool && schema.tools.includes(tool)) this.tool = tool;
     this.#step(state, "a change by the page");
-    if (!this.modes().includes(this.mode) || tool) this.mode = this.#firstMode();
+    if (!this.modes().includes(this.mode) || tool) this.mode = firstMode(this.state, this.tool);
     this.#changed("");
   }
 
@@ -298,8 +276,9 @@ export class Board {
   }
 
   #loaded(there) {
+    this.broken = !there;
     this.syncLayers();
-    this.say(there ? this.message : FAILED);
+    this.refresh();
   }
 
   // Objects stand where their mask says, which is known only now: the value is told.

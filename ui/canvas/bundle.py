@@ -13,8 +13,19 @@ from ui.canvas.value import LANDMARKS, MAX_ARROWS, MAX_SCALE, MIN_SCALE, TOOLS, 
 
 FOLDER = Path(__file__).parent
 MODULES = (
-    *("geometry", "bitmap", "history", "state", "drafts", "words", "layers", "paint", "board"),
-    *("requests", "gestures", "scene", "stage", "keys", "toolbar", "canvas"),
+    *("geometry", "bitmap", "history", "state", "modes", "drafts", "words"),
+    *(
+        "layers",
+        "paint",
+        "board",
+        "requests",
+        "gestures",
+        "scene",
+        "stage",
+        "keys",
+        "toolbar",
+        "canvas",
+    ),
 )
 """File names without suffix; each module imports from earlier ones only, and from `schema`."""
 

@@ -7,7 +7,7 @@ import { openMask, openPicture } from "./requests.js";
 import { needsReference } from "./state.js";
 import { Stage } from "./stage.js";
 import { Toolbar } from "./toolbar.js";
-import { BUSY, LOADING, hint } from "./words.js";
+import { BUSY, GONE, LOADING, hint } from "./words.js";
 
 // gradio: what Gradio gives to a component's code, `element, trigger, props, server, upload, watch`.
 export function mount(gradio) {
@@ -100,7 +100,7 @@ function show(board, root, stages) {
 
 function status(board) {
   if (board.busy) return BUSY;
-  if (!board.ready) return LOADING;
+  if (!board.ready) return board.broken ? GONE : LOADING;
   const next = hint(board.state, board.tool, board.mode);
   return board.message ? `${sentence(board.message)} ${next}` : next;
 }

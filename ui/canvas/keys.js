@@ -2,6 +2,7 @@
 
 import { arrowEndMoved, landmarkMoved } from "./drafts.js";
 import { within } from "./geometry.js";
+import { handlesOf } from "./modes.js";
 import { landmarksKey } from "./state.js";
 
 const MODE_KEYS = { v: "place", b: "brush", e: "erase", r: "box", s: "segment", h: "hand" };
@@ -108,7 +109,7 @@ function nudge(board, dx, dy) {
 // Selects the next or the previous end of an arrow or landmark.
 function select(board, stage, step) {
   const { side } = stage;
-  const all = board.handles(side);
+  const all = handlesOf(board.state, board.tool, side);
   if (!all.length || board.mode !== "place") return;
   const { selected } = board;
   const now = all.findIndex((one) => one.index === selected?.index && one.end === selected?.end);

@@ -135,22 +135,24 @@ export class MaskLayer {
   }
 }
 
-// Pictures by the address of their view; the last few are kept.
+// Pictures by address; those that were used last are kept.
 export class Pictures {
   constructor(onReady) {
     this.onReady = onReady;
     this.loaded = new Map();
   }
 
-  // The picture, or null while it is loading; `onReady` is called when it is there.
+  // The picture, or null while it is loading; `onReady` is called when it is there, or cannot be.
   get(address) {
-    if (!this.loaded.has(address)) this.#load(address);
-    return this.loaded.get(address);
+    const image = this.loaded.get(address);
+    if (image === undefined) this.#load(address);
+    this.loaded.delete(address);
+    this.loaded.set(address, image ?? null);
+    for (const old of [...this.loaded.keys()].slice(0, -KEPT_PICTURES)) this.loaded.delete(old);
+    return image ?? null;
   }
 
   async #load(address) {
-    this.loaded.set(address, null);
-    for (const old of [...this.loaded.keys()].slice(0, -KEPT_PICTURES)) this.loaded.delete(old);
     const image = await loadImage(address).catch(() => null);
     if (this.loaded.has(address)) this.loaded.set(address, image);
     this.onReady(image !== null);

@@ -11,8 +11,8 @@ const NEGATIVE = "#e0263c";
 const LANDMARK = "#00e0c6";
 const SHARP_FROM = 8; // screen pixels per pixel of the view from which pixels are shown as squares
 
-export const HANDLE = 5; // half the side of a corner handle, in CSS pixels
-export const TIP = 6; // radius of an arrow's ends
+const HANDLE = 5; // half the side of a corner handle, in CSS pixels
+const TIP = 6; // radius of an arrow's ends
 
 const LINES = [
   [0, 16],

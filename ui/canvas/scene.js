@@ -1,7 +1,7 @@
 // What a stage shows now, as `paint` wants it.
 
 import { brushRadius } from "./gestures.js";
-import { MASK_MODES } from "./board.js";
+import { MASK_MODES } from "./modes.js";
 import { TOOLS, landmarksKey, objectOf, sideOf } from "./state.js";
 
 const MARKED = 0.5; // opacity of a mask while masks are drawn

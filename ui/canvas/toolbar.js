@@ -1,6 +1,7 @@
 // The tool bar: what its buttons do, and which of them are there, pressed or off.
 
 import { BRUSHES } from "./board.js";
+import { MASK_MODES } from "./modes.js";
 import { canRedo, canUndo } from "./history.js";
 import { TOOLS, landmarksKey } from "./state.js";
 import { findLandmarks, invertMask } from "./requests.js";
@@ -72,6 +73,7 @@ export class Toolbar {
     const [name, description] = placeWords(this.board.tool);
     const place = this.element.querySelector("[data-mode=place]");
     place.querySelector("span").textContent = name;
+    place.setAttribute("aria-label", name);
     for (const icon of place.querySelectorAll("svg")) {
       icon.toggleAttribute("hidden", icon.dataset.places !== TOOLS[this.board.tool].places);
     }
@@ -160,7 +162,7 @@ const SHOWN = {
 };
 
 const places = (what) => (board) => board.mode === "place" && TOOLS[board.tool].places === what;
-const drawsMask = (board) => !["place", "hand"].includes(board.mode);
+const drawsMask = (board) => MASK_MODES.includes(board.mode);
 
 const FOR = {
   size: ({ mode }) => mode === "brush" || mode === "erase",

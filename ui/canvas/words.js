@@ -1,9 +1,10 @@
 // What the status line says.
 
-import { TOOLS, needsReference, objectOf } from "./state.js";
+import { TOOLS, needsReference } from "./state.js";
 
 export const BUSY = "Working on it";
 export const LOADING = "Loading";
+export const GONE = "The picture is no longer there; open it again.";
 export const FAILED = "That did not work; try again.";
 export const FULL = "There are 100 arrows; delete one first.";
 export const NOT_A_MASK = "The mask is not a picture that can be read; save it as PNG.";
@@ -16,7 +17,7 @@ export const CLICKS = [
 
 const PLACE = {
   arrows: ["Arrows", "Draw and drag arrows"],
-  object: ["Object", "Move and resize the object"],
+  object: ["Move", "Drag and resize the object"],
   landmarks: ["Landmarks", "Drag the points of the face"],
 };
 
@@ -52,13 +53,13 @@ const HINTS = {
   },
   move(state, mode) {
     if (!state.mask) return "Brush over the object, or click on it with Select.";
-    if (mode !== "place" && !state.move) return "Now choose Object, and drag it where it shall go.";
+    if (mode !== "place" && !state.move) return "Now choose Move, and drag it where it shall go.";
     if (!state.move) return "Drag the object; pull a corner to resize it.";
     return "Ready. Drag the object or its corners to change your mind.";
   },
   paste(state, mode) {
     if (!state.reference_mask) return "Brush over the object in the second picture.";
-    if (mode !== "place") return "Now choose Object, and drag it where it shall go.";
+    if (mode !== "place") return "Now choose Move, and drag it where it shall go.";
     return "Ready. Drag the object or its corners on your picture.";
   },
   appearance(state) {
@@ -72,15 +73,4 @@ const HINTS = {
     }
     return "Ready. Drag the points where they are not right.";
   },
-};
-
-// How much of its picture a mask covers.
-export function shareWords(bitmap) {
-  const inside = bitmap.cells.reduce((sum, cell) => sum + cell, 0);
-  return `${Math.round((100 * inside) / bitmap.cells.length)} % marked`;
-}
-
-export const objectWords = (state, tool) => {
-  const { dx, dy, scale } = objectOf(state, tool).placement;
-  return `Object ${Math.round(dx)} right, ${Math.round(dy)} down, ${Math.round(100 * scale)} %`;
 };

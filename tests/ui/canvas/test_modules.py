@@ -37,7 +37,7 @@ def page(browser: Browser) -> Iterator[Page]:
 @pytest.fixture
 def run(page: Page) -> Run:
     """Evaluates the body of a function of all pure modules, by name, and of `given`."""
-    pure = ("schema", "geometry", "bitmap", "history", "state", "drafts", "words")
+    pure = ("schema", "geometry", "bitmap", "history", "state", "modes", "drafts", "words")
 
     def evaluate(body: str, **given: Any) -> Any:
         imports = "".join(f"const {name} = await import('/{name}.js');" for name in pure)
@@ -383,6 +383,23 @@ def test_the_object_follows_the_pointer_and_its_corner(run: Run) -> None:
     )
     assert moved == {"dx": 4, "dy": 0, "scale": 1}
     assert resized == {"dx": 1, "dy": 2, "scale": 2}
+
+
+def test_an_object_is_marked_before_it_is_moved(run: Run) -> None:
+    first, then = run(
+        f"{FULL} return [modes.firstMode(state.empty(), 'move'), modes.firstMode(full, 'move')]"
+    )
+    assert (first, then) == ("brush", "place")
+
+
+def test_modes_fit_the_tool(run: Run) -> None:
+    drag, look, face = run(
+        "return [modes.modesOf('drag', false), modes.modesOf('appearance', true),"
+        " modes.modesOf('face', true)]"
+    )
+    assert drag == ["place", "brush", "erase", "box", "hand"]
+    assert look == ["brush", "erase", "box", "segment", "hand"]
+    assert face == ["place", "hand"]
 
 
 @pytest.mark.parametrize("tool", ["drag", "move", "paste", "appearance", "face"])

@@ -3,12 +3,14 @@
 from pathlib import Path
 from typing import Any
 
+import gradio as gr
 import httpx
 import numpy as np
 import pytest
 from PIL import Image
 
 from ui import text
+from ui.canvas import Canvas, Patch
 from ui.canvas.pixels import encoded_mask
 
 # Gradio keeps statistics with what pandas has given up.
@@ -130,11 +132,12 @@ def test_the_value_reads_uploads_only(
     payload: dict[str, Any],
     private: list[str],
 ) -> None:
-    assert '"success":true' in read(demo, config, payload)
+    mine = read(demo, config, payload)
+    assert '"success":true' in mine and "landmarks" in mine
     for path in private:
         stolen = {**payload[side], "file": {"path": path, **mark}}
         answer = read(demo, config, {**payload, side: stolen})
-        assert '"success":false' in answer and "240" not in answer
+        assert '"success":false' in answer and "landmarks" not in answer
 
 
 @pytest.mark.parametrize("value", [3, "x", [], {"version": 1}, {"patch": {"tool": "move"}}])
@@ -157,3 +160,13 @@ def test_masks_are_never_decoded_larger_than_their_picture(
     large = encoded_mask(np.ones((2000, 2000), np.bool_))
     answer = read(demo, config, {**payload, "mask": large})
     assert '"success":false' in answer and "mask cannot be read" in answer
+
+
+def test_a_canvas_may_begin_with_a_picture(photo: Image.Image) -> None:
+    with gr.Blocks() as page:
+        Canvas(Patch(tool="move", source=photo), elem_id="begun")
+    [begun] = [one for one in page.get_config_file()["components"] if "js_on_load" in one["props"]]
+    patch = begun["props"]["value"]["patch"]
+    assert patch["tool"] == "move"
+    assert "/file=" in patch["source"]["view"]["url"]
+    assert begun["props"]["props"]["features"] == {"segment": False, "find": False, "fit": False}
