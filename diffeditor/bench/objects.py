@@ -22,7 +22,7 @@ from diffeditor.worlds.cases import Case
 BORDER = 16
 """Pixels round the picture into which an object may reach."""
 COARSE = tuple(np.geomspace(0.6, 1.6, 9))
-FINE = (0.96, 0.98, 1.0, 1.02, 1.04)
+FINE = (0.94, 0.96, 0.98, 1.0, 1.02, 1.04, 1.06)
 """Scales tried at half the size along each axis, and then round the best of them."""
 SHADES = (1.0, 0.85, 0.7, 0.55, 0.4)
 """Factors by which a shadow may darken the plate."""

@@ -1,0 +1,49 @@
+"""The object finder on renders, where the answer is known."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from diffeditor.bench.objects import ObjectFinder, edited_solid
+from diffeditor.tasks import Move
+from diffeditor.worlds import Case, SceneSpec, make_case, render
+
+CASES = [("move", 3), ("move", 8), ("paste", 2), ("drag", 2), ("drag", 6)]
+
+
+@pytest.fixture(params=CASES, ids=lambda one: f"{one[0]}-{one[1]}")
+def case(request: pytest.FixtureRequest) -> Case:
+    return make_case(*request.param, size=128)
+
+
+def test_the_truth_is_where_it_is(case: Case) -> None:
+    finder = ObjectFinder.of(case)
+    found = finder.find(case.truth)
+    assert found is not None
+    assert np.abs(found.centre - finder.home).max() <= 1
+    assert found.size == pytest.approx(1, abs=0.05)
+
+
+def test_noise_and_blur_hardly_matter(case: Case) -> None:
+    finder = ObjectFinder.of(case)
+    grain = np.random.default_rng(0).normal(0, 5, case.truth.shape)
+    found = finder.find(np.clip(case.truth + grain, 0, 255).astype(np.uint8))
+    assert found is not None
+    assert np.abs(found.centre - finder.home).max() <= 1.5
+
+
+def test_without_the_object_nothing_is_found(case: Case) -> None:
+    scene, index = case.truth_spec, edited_solid(case)
+    assert isinstance(scene, SceneSpec)
+    empty = replace(scene, solids=tuple(s for i, s in enumerate(scene.solids) if i != index))
+    assert ObjectFinder.of(case).find(render(empty, 128).image) is None
+
+
+def test_an_object_that_was_not_moved_is_where_it_was() -> None:
+    case = make_case("move", 1008, size=128)
+    assert isinstance(case.task, Move) and case.task.scale == 1
+    finder = ObjectFinder.of(case)
+    found = finder.find(np.asarray(case.task.source))
+    assert found is not None
+    assert found.centre == pytest.approx(finder.home - case.task.shift, abs=1.5)
