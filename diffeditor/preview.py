@@ -43,7 +43,7 @@ SOFTNESS = 0.5
 DRAG_BAND, FACE_BAND = 0.05, 0.25
 """Widths of the bands inside a region's border over which a warp fades out: what is dragged fills
 its region, a face's region holds hair and neck too."""
-FADE = 0.04
+FADE = 0.07
 """Width of the band inside a region's border over which the warped picture fades in."""
 EDGE = 1.5
 """Width in pixels of the same band when colours are changed."""
