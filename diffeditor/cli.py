@@ -230,6 +230,19 @@ def _add_run_options(parser: argparse.ArgumentParser, model: str | None) -> None
 
 def _add_editor_options(parser: argparse.ArgumentParser, model: str | None) -> None:
     parser.add_argument("--model", default=model, help="embedded, a hub id, a folder or a file")
+    parser.add_argument("--vae", help="a folder, file or hub id, in place of the model's own")
+    parser.add_argument(
+        "--lora",
+        action="append",
+        default=[],
+        metavar="PATH[:SCALE]",
+        help="a LoRA file to add to the model; may be given many times",
+    )
+    parser.add_argument("--image-prompt", metavar="FILE", help="an image prompt, or its hub id")
+    parser.add_argument("--image-encoder", metavar="FOLDER", help="the image prompt's CLIP")
+    parser.add_argument(
+        "--allow-pickle", action="store_true", help="also read models in PyTorch's own format"
+    )
     parser.add_argument("--device", default="auto", help="auto, cpu, or a device of PyTorch")
 
 
@@ -261,7 +274,7 @@ def _carry_out(recipe: "Recipe", default_output: str, options: argparse.Namespac
     output = options.output or default_output
     _check_outputs(output, options.recipe)
     started = time.monotonic()
-    result = _followed(_loaded_editor(recipe.model, options.device), recipe)
+    result = _followed(_loaded_editor(recipe.model, options), recipe)
     included = save_result(result, output, recipe=not options.no_recipe)
     if options.recipe is not None:
         result.recipe.save(options.recipe)
@@ -270,17 +283,21 @@ def _carry_out(recipe: "Recipe", default_output: str, options: argparse.Namespac
     print(f"{output}  {time.monotonic() - started:.1f} s")
 
 
-def _loaded_editor(model: str, device: str) -> "Editor":
+def _loaded_editor(model: str, options: argparse.Namespace) -> "Editor":
     """The editor, loaded without the reports and progress bars of the libraries beneath it."""
-    from diffusers.utils import logging as diffusers_logging
-    from transformers.utils import logging as transformers_logging
-
+    from diffeditor.backbones.quiet import quiet_libraries
     from diffeditor.editor import load_editor
 
-    for logging in (diffusers_logging, transformers_logging):
-        logging.set_verbosity_error()
-        logging.disable_progress_bar()
-    return load_editor(model, device=device)
+    quiet_libraries()
+    given = {
+        "vae": options.vae,
+        "loras": options.lora,
+        "image_prompt": options.image_prompt,
+        "image_encoder": options.image_encoder,
+        "allow_pickle": options.allow_pickle,
+    }
+    parts = {name: value for name, value in given.items() if value}
+    return load_editor(model, device=options.device, **parts)
 
 
 def _check_outputs(output: str, recipe: str | None) -> None:
@@ -354,7 +371,7 @@ def _run_app(options: argparse.Namespace) -> None:
         raise DiffEditorError(
             f"The page needs {error.name!r}, which is not installed; install diffeditor[ui]."
         ) from error
-    launch(_loaded_editor(options.model, options.device), options.host, options.port)
+    launch(_loaded_editor(options.model, options), options.host, options.port)
 
 
 def _add_worlds_arguments(parser: argparse.ArgumentParser) -> None:
@@ -422,6 +439,14 @@ COMMANDS = {
             "image-prompt": _module(
                 "training.image_prompt_command", "train an image prompt for any model"
             ),
+        },
+    ),
+    "models": _group(
+        "find, download and check models",
+        {
+            "list": _module("models.list", "the known models, and which of them are here"),
+            "fetch": _module("models.fetch", "download a model of the hub"),
+            "verify": _module("models.verify", "check that a model's files are whole and right"),
         },
     ),
     "convert": _group(

@@ -1,0 +1,1 @@
+"""The commands `diffeditor models list`, `fetch` and `verify`."""
