@@ -4,7 +4,9 @@
 
     E_edit = 1/(2P) sum_j sum_p q(w_edit, mean mu(cos(C[dst_p], F[src_p])));  no E_con
 
-It acts everywhere, and so does the stochastic part of the sampling.
+The release lets the gradient act everywhere. What it does far from the face serves no landmark: it
+only spoils the background, whose colours drift. Here it acts on the face and a little round it; the
+stochastic part of the sampling is everywhere, as in the release.
 """
 
 from collections.abc import Iterable
@@ -20,7 +22,7 @@ from diffeditor.config import Preset, StepWindow, Strengths
 from diffeditor.errors import InvalidEdit, OutOfBounds
 from diffeditor.geometry import Box, Point, Size
 from diffeditor.images import MIN_SIDE, ImageSource, load_image
-from diffeditor.masks import Patches
+from diffeditor.masks import Patches, grid_mask
 from diffeditor.plan import EditPlan, Features, Grid, KVRule
 from diffeditor.tasks.base import LandmarkFinder, Task, checked_prompt, dilated
 
@@ -38,6 +40,10 @@ STEADY = (*range(27, 31), 36, 39, 42, 45, 33)
 
 MARGIN = 0.35
 """How far round the landmarks, in the face's height, the head may change with them [ours]."""
+
+
+GUIDED = 0.08
+"""How far round the landmarks, in the face's height, the gradient acts [ours]."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -117,10 +123,14 @@ class Face(Task):
         return np.concatenate([self.source_landmarks, self.target_landmarks])
 
     def region(self) -> np.ndarray:
+        return self._surroundings(MARGIN)
+
+    def _surroundings(self, margin: float) -> np.ndarray:
+        """The hull of the landmarks before and after, and `margin` of the face's height round it."""
         hull = cv2.convexHull(self._both().astype(np.float32)).round().astype(np.int32)
         mask = np.zeros((self.size.height, self.size.width), np.uint8)
         cv2.fillConvexPoly(mask, hull, 1)
-        return dilated(mask > 0, MARGIN * np.ptp(self._both()[:, 1]))
+        return dilated(mask > 0, margin * np.ptp(self._both()[:, 1]))
 
     def targets(self) -> tuple[tuple[Point, Point], ...]:
         chosen = [p for group in self.groups for p in GROUPS[group]]
@@ -136,11 +146,12 @@ class Face(Task):
             return e.energies([0.5 * e.inverse(strengths.w_edit, s).mean() for s in similar])
 
         everywhere = torch.ones(1, 1, grid.latent.height, grid.latent.width, device=grid.device)
+        near = grid_mask(self._surroundings(GUIDED), grid.latent, grid.device)
         return EditPlan(
             start=lambda z: z[:1],
             energies=energies,
             coefficient=0.04,
-            m_edit=everywhere,
+            m_edit=everywhere if preset.face_everywhere else near,
             m_sde=everywhere,
             kv=KVRule(keep_own=True, masks=(None,), window=StepWindow(start=preset.bank_from)),
         )

@@ -1,5 +1,6 @@
 """Faces: landmarks, their groups, the fit of one face onto another, the part that is edited."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -169,9 +170,15 @@ def test_the_region_holds_the_head() -> None:
     assert region.sum() < region.size
 
 
-def test_it_acts_everywhere() -> None:
+@pytest.mark.parametrize("everywhere", [True, False])
+def test_the_gradient_acts_round_the_face_or_as_in_the_release_everywhere(everywhere: bool) -> None:
     task = face()
     size = Size(96, 128)
     grid = Grid(source=task.size, working=size, latent_factor=8, device=torch.device("cpu"))
-    plan = task.plan(grid, task.strengths, quick())
-    assert bool(plan.m_edit.all()) and bool(plan.m_sde.all()) and plan.kv.keep_own
+    preset = replace(quick(), face_everywhere=everywhere)
+    plan = task.plan(grid, task.strengths, preset)
+    near = (plan.m_edit > 0)[0, 0]
+    assert bool(plan.m_sde.all()) and plan.kv.keep_own
+    assert bool(near.all()) == everywhere
+    for x, y in np.concatenate([NOW, THEN]).clip(0, (WIDTH - 1, HEIGHT - 1)):
+        assert near[int(y * 12 / HEIGHT), int(x * 16 / WIDTH)]
