@@ -158,6 +158,19 @@ def test_v_prediction_is_turned_into_noise(t: int) -> None:
     assert SCHEDULE.epsilon(v, z, t) is v
 
 
+def test_a_run_that_predicts_v_is_the_librarys() -> None:
+    theirs = DDIMScheduler.from_config(library().config, prediction_type="v_prediction")
+    theirs.set_timesteps(10)
+    schedule = Schedule(SCHEDULE.alphas_cumprod, prediction="v_prediction")
+    z = wanted = random_tensor(1, 4, 8, 8)
+    for level, t in zip(schedule.levels(10), theirs.timesteps.tolist(), strict=True):
+        v = random_tensor(1, 4, 8, 8, seed=t)
+        wanted = theirs.step(v, t, wanted, return_dict=False)[0]
+        z = regional_ddim_step(z, schedule.epsilon(v, z, t), level)
+        assert level.t == t
+        torch.testing.assert_close(z, wanted, rtol=1e-5, atol=1e-5)
+
+
 def gaussian_eps(z: Tensor, a: float) -> Tensor:
     """The noise in z for data from N(0, SPREAD^2), exactly."""
     return math.sqrt(1 - a) * z / (a * SPREAD**2 + 1 - a)
