@@ -121,10 +121,10 @@ class ImagePromptConfig:
 
     resolution: side of the pictures. queries, depth, heads, head: image tokens, blocks, heads of a
     block and channels of a head. timestep_power: t = 1000 u ** timestep_power with u uniform, so
-    that 1 draws all levels alike and a smaller number draws noisy ones more often. max_snr: a level
-    with more signal to noise counts max_snr / snr. thumbnail: weight of reading shrunken latents
-    out of the tokens. silent_start: let V_ip start at zero, so that the untrained prompt disturbs
-    nothing, and not as a copy of the text's values.
+    that 1 draws all levels alike and a smaller number draws noisy ones more often. snr_power: a
+    level counts snr ** -snr_power. thumbnail: weight of reading shrunken latents out of the tokens.
+    silent_start: let V_ip start at zero, so that the untrained prompt disturbs nothing, and not as
+    a copy of the text's values.
     """
 
     resolution: int = 512
@@ -134,7 +134,7 @@ class ImagePromptConfig:
     head: int = 64
     dropout: Dropout = field(default=Dropout())
     timestep_power: float = 1.0
-    max_snr: float = math.inf
+    snr_power: float = 0.0
     thumbnail: float = 0.0
     silent_start: bool = False
     minutes: float = math.inf
@@ -164,7 +164,7 @@ EMBEDDED_IMAGE_PROMPT = ImagePromptConfig(
     head=32,
     dropout=Dropout(caption=0.63, image=0.03, both=0.07),
     timestep_power=0.5,
-    max_snr=1.0,
+    snr_power=0.5,
     thumbnail=0.3,
     silent_start=True,
     minutes=20.0,

@@ -22,7 +22,6 @@ from diffeditor.training.image_prompt import (
     build_learner,
     dropped,
     led,
-    min_snr_weights,
 )
 from diffeditor.training.latents import LiveLatents
 from diffeditor.training.loop import Draw
@@ -171,11 +170,3 @@ def test_batches_of_the_judge_do_not_matter(frozen: StableDiffusion) -> None:
         return torch.tensor(list(made.values()))
 
     torch.testing.assert_close(error(1), error(3), rtol=1e-4, atol=1e-6)
-
-
-def test_clean_levels_count_less_than_noisy_ones() -> None:
-    alphas_cumprod = torch.tensor([0.9, 0.5, 0.1])
-    torch.testing.assert_close(
-        min_snr_weights(alphas_cumprod, 1.0), torch.tensor([1 / 9, 1.0, 1.0])
-    )
-    assert torch.equal(min_snr_weights(alphas_cumprod, float("inf")), torch.ones(3))
