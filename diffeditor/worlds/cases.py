@@ -8,8 +8,9 @@ describe the picture before and after.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 
 import cv2
 import numpy as np
@@ -55,6 +56,8 @@ GROWTH = (1.25, 1.5)
 """Factors by which an object grows in `drag`."""
 SLIDE_SPAN = (0.08, 0.15)
 """Displacements of `drag`, in sides of the picture."""
+PATIENCE = 1000
+"""Scenes in which a place for an object is looked for before another object is taken."""
 MOST_SOLIDS = 3
 """How many objects a scene holds at most, also after `paste`."""
 
@@ -191,13 +194,23 @@ def _paste(seed: int, rng: np.random.Generator, size: int) -> Case:
     """An object of a second scene, under the same camera and sun, put into the first."""
     factor = _factor(rng)
     reference, index, donor = _first(rng, lambda scene, index: scene.solids[index])
-
-    def propose(scene: SceneSpec, _: int) -> Solid | None:
+    for scene, _ in islice(_scenes(rng), PATIENCE):
         pasted = _resized(replace(donor, x=float(rng.uniform(-1.5, 1.5))), factor)
-        room = len(scene.solids) < MOST_SOLIDS
-        return pasted if room and _stands_clear(scene, None, pasted) else None
+        if len(scene.solids) < MOST_SOLIDS and _stands_clear(scene, None, pasted):
+            return _pasted(seed, reference, index, scene, pasted, factor, size)
+    return _paste(seed, rng, size)
 
-    scene, _, pasted = _first(rng, propose)
+
+def _pasted(
+    seed: int,
+    reference: SceneSpec,
+    index: int,
+    scene: SceneSpec,
+    pasted: Solid,
+    factor: float,
+    size: int,
+) -> Case:
+    """The `paste` case of solid `index` of the reference, which shall be `pasted` in the scene."""
     whole = replace(scene, solids=(*scene.solids, pasted))
     reference = replace(reference, pitch=scene.pitch, height=scene.height, light=scene.light)
     edit, other = _Edit.of(scene, whole, size), render(reference, size)
@@ -270,17 +283,26 @@ def _first(
 ) -> tuple[SceneSpec, int, Solid]:
     """The first of many random scenes that suits: the scene, one of its solids, what is proposed.
 
-    The solid's shape is drawn first, so that no shape is rarer for needing more room.
     propose: takes a scene and the index of a solid that no other hides; None turns them down.
+    """
+    for scene, index in _scenes(rng):
+        found = propose(scene, index)
+        if found is not None:
+            return scene, index, found
+    raise AssertionError("There is no end of scenes.")
+
+
+def _scenes(rng: np.random.Generator) -> Iterator[tuple[SceneSpec, int]]:
+    """Random scenes without end, each with the index of a solid that no other hides.
+
+    The solid's shape is drawn first, so that no shape is rarer for needing more room.
     """
     shape = str(rng.choice(SHAPES))
     while True:
         scene = random_scene(int(rng.integers(FIRST_WORLD, LAST_WORLD)))
         for index, solid in enumerate(scene.solids):
             if solid.shape == shape and _stands_clear(scene, index, solid):
-                found = propose(scene, index)
-                if found is not None:
-                    return scene, index, found
+                yield scene, index
 
 
 def _stands_clear(scene: SceneSpec, index: int | None, solid: Solid) -> bool:

@@ -191,3 +191,7 @@ def test_prompts_hold_before_and_after(cases: dict, seed: int) -> None:
     case = cases["appearance", seed]
     (index,) = changed_objects(case)
     assert case.spec.solids[index].pattern not in case.task.prompt.split(" floor")[0].split(",")[0]
+
+
+def test_an_object_that_fits_nowhere_is_left_for_another() -> None:
+    assert isinstance(make_case("paste", 7, SIZE).task, Paste)  # the first one drawn never fits
