@@ -4,7 +4,7 @@ What lies on this machine is used without any connection; only what is missing i
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -97,13 +97,23 @@ def find_image_prompt(
         path = found / known.files[0]
     if not path.is_file():
         raise ModelUnavailable(f"There is no image-prompt file {path}; check the path.")
-    return ImagePromptFiles(prompt=path, encoder=_find_encoder(image_encoder, path, model))
+    encoder = find_image_encoder(image_encoder, (model, path.parent))
+    return ImagePromptFiles(prompt=path, encoder=encoder)
 
 
-def _find_encoder(image_encoder: Source | None, prompt: Path, model: Path) -> Path:
+def find_image_encoder(image_encoder: Source | None, models: Iterable[Path]) -> Path:
+    """The folder of a CLIP vision tower.
+
+    Args:
+        image_encoder: a folder; None takes the one in the first of `models` that has one, or else
+            the CLIP ViT-H of IP-Adapter.
+
+    Raises:
+        ModelUnavailable: it is not here and cannot be downloaded.
+    """
     if image_encoder is not None:
         return Path(image_encoder).expanduser()
-    places = (model / "image_encoder", prompt.parent / "image_encoder")
+    places = (model / "image_encoder" for model in models)
     beside = next((folder for folder in places if folder.is_dir()), None)
     return beside or find(IP_ADAPTER, "give a folder or") / IMAGE_ENCODER
 
