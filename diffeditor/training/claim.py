@@ -1,4 +1,4 @@
-"""A folder of checkpoints belongs to one run: what its weights depend on stays the same."""
+"""A checkpoint belongs to the settings that its run began with."""
 
 from __future__ import annotations
 
@@ -9,22 +9,21 @@ from pathlib import Path
 
 from diffeditor.errors import InvalidSetting
 
-SETTINGS_FILE = "settings.json"
 
+def claim(folder: Path, name: str, settings: Mapping[str, object]) -> None:
+    """Note a run's settings beside its checkpoint, or make sure that they are those noted before.
 
-def claim(folder: Path, settings: Mapping[str, object]) -> None:
-    """Note a run's settings in its folder, or make sure that they are those noted before.
-
-    settings: by name; what JSON does not know counts as its text.
+    folder, name: as of the run, whose checkpoint is `folder / name`. settings: what its weights
+    depend on, by name; what JSON does not know counts as its text.
 
     Raises:
-        InvalidSetting: the folder holds a run with other settings.
+        InvalidSetting: there is a checkpoint of a run with other settings.
     """
     own = json.loads(json.dumps(settings, default=str))
-    file = folder / SETTINGS_FILE
-    if file.is_file():
+    file = folder / f"{name}-settings.json"
+    if (folder / name).exists() and file.is_file():
         noted = json.loads(file.read_text())
-        changed = [name for name, value in own.items() if noted.get(name) != value]
+        changed = [key for key, value in own.items() if noted.get(key) != value]
         if changed:
             raise InvalidSetting(
                 f"{folder} holds a run with another {', '.join(changed)}; give another folder for "

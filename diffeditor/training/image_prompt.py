@@ -32,9 +32,12 @@ from diffeditor.training.export import export_image_prompt
 from diffeditor.training.latents import LatentSource
 from diffeditor.training.loop import Draw, fit
 from diffeditor.training.progress import Run
-from diffeditor.training.unet import add_noise, stratified_timesteps
+from diffeditor.training.unet import add_noise, level_weights, stratified_timesteps
 
 Autocast = Callable[[], AbstractContextManager[None]]
+
+RUN_NAME = "image-prompt"
+"""Of the checkpoint and the log."""
 
 THUMBNAIL = 8
 """Side of the shrunken latents that the tokens have to be able to tell."""
@@ -95,8 +98,9 @@ def build_learner(config: ImagePromptConfig, frozen: StableDiffusion, seed: int 
 
 def _silence(projections: DecoupledProjections) -> None:
     """Set all V_ip to zero."""
-    for layer in projections.values():
-        nn.init.zeros_(layer["to_v_ip"].weight)
+    for name, weight in projections.named_parameters():
+        if name.endswith("to_v_ip.weight"):
+            nn.init.zeros_(weight)
 
 
 def as_clip_sees(images: Tensor, side: int) -> Tensor:
@@ -137,12 +141,6 @@ def led(
         return unet(z_t.to(unet.dtype), t, text.to(unet.dtype)).sample.float()
 
 
-def min_snr_weights(alphas_cumprod: Tensor, max_snr: float) -> Tensor:
-    """Weight of each timestep, min(snr, max_snr) / snr [Hang et al. 2023, arXiv 2303.09556]."""
-    snr = alphas_cumprod / (1 - alphas_cumprod)
-    return snr.clamp(max=max_snr) / snr
-
-
 class Noising:
     """Noised latents and what the UNet has to make of them, as its noise schedule says."""
 
@@ -172,7 +170,7 @@ class ImagePromptObjective:
         """autocast: the precision to run in; `frozen` is on its device already."""
         self.config, self.frozen, self.source, self.autocast = config, frozen, source, autocast
         self.noising = Noising(frozen)
-        self.weights = min_snr_weights(self.noising.alphas_cumprod, config.max_snr)
+        self.weights = level_weights(self.noising.alphas_cumprod, config.snr_power)
 
     def __call__(self, model: nn.Module, draw: Draw) -> Tensor:
         config, device = self.config, self.frozen.device
@@ -282,4 +280,4 @@ def fit_image_prompt(
         return measured
 
     objective = ImagePromptObjective(config, frozen, source, autocast)
-    return fit("image-prompt", objective, learner, config.optimisation, run, snapshot).prompt
+    return fit(RUN_NAME, objective, learner, config.optimisation, run, snapshot).prompt

@@ -7,22 +7,16 @@ from __future__ import annotations
 
 import argparse
 import os
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from types import MappingProxyType
 
 import torch
 from accelerate import Accelerator
 
 from diffeditor.backbones import StableDiffusion, load_stable_diffusion
-from diffeditor.errors import InvalidSetting, ModelUnavailable
+from diffeditor.errors import InvalidSetting
 from diffeditor.training.claim import claim
-from diffeditor.training.config import (
-    EMBEDDED_IMAGE_PROMPT,
-    PAPER_IMAGE_PROMPT,
-    Dropout,
-    ImagePromptConfig,
-)
+from diffeditor.training.config import PAPER_IMAGE_PROMPT, ImagePromptConfig
 from diffeditor.training.data import (
     KINDS,
     TRAINING,
@@ -32,21 +26,23 @@ from diffeditor.training.data import (
     Pictures,
     render_missing,
 )
-from diffeditor.training.image_prompt import fit_image_prompt
+from diffeditor.training.image_prompt import RUN_NAME, fit_image_prompt
+from diffeditor.training.image_prompt_options import (
+    CACHE,
+    OUTPUT,
+    PICTURES,
+    RUNS,
+    WORLDS,
+    add_arguments,
+    check_numbers,
+    chosen_config,
+)
 from diffeditor.training.latents import LatentSource, LiveLatents, Reworded, encoded_worlds
 from diffeditor.training.launch import best_precision, launch
 from diffeditor.training.loop import local_steps
 from diffeditor.training.progress import Run
 from diffeditor.training.shards import ShardPictures, find_shards
-from diffeditor.weights import find_model
-
-CACHE = Path("~/.cache/diffeditor/worlds")
-RUNS = Path("~/.cache/diffeditor/runs/image-prompt")
-OUTPUT = Path("image_prompt.safetensors")
-
-WORLDS = "worlds"
-CONFIGS = MappingProxyType({"paper": PAPER_IMAGE_PROMPT, "embedded": EMBEDDED_IMAGE_PROMPT})
-"""What `--settings` takes; single options change them."""
+from diffeditor.weights import find_image_encoder, find_model
 
 JUDGED = 32
 """Unseen worlds of each kind that a run is judged by."""
@@ -84,7 +80,7 @@ def train_image_prompt(
     image_encoder: str | os.PathLike[str] | None = None,
     runs: Path = RUNS,
     cache: Path = CACHE,
-    pictures: int = 16384,
+    pictures: int = PICTURES,
     device: str = "auto",
     processes: int = 1,
     precision: str | None = None,
@@ -98,7 +94,8 @@ def train_image_prompt(
     Args:
         model: "embedded", a diffusers folder or a hub id. Only the image prompt learns.
         data: "worlds", or shards: a folder of tar files, a glob or a range in braces.
-        image_encoder: folder of a CLIP vision tower; None takes the model's own.
+        image_encoder: folder of a CLIP vision tower; None takes the model's own, or else the CLIP
+            ViT-H of IP-Adapter.
         runs: folder of checkpoints and logs.
         cache, pictures: where worlds are rendered to, and how many (CPU only; an accelerator
             renders its own all the time).
@@ -117,7 +114,7 @@ def train_image_prompt(
     folder = find_model(model)
     settings = Settings(
         model=folder,
-        image_encoder=_image_encoder(folder, image_encoder),
+        image_encoder=find_image_encoder(image_encoder, (folder,)),
         data=WORLDS if data == WORLDS else tuple(find_shards(data)),
         config=config,
         output=output.expanduser().absolute(),
@@ -135,19 +132,9 @@ def train_image_prompt(
     launch(_work, processes, settings)
 
 
-def _image_encoder(folder: Path, given: str | os.PathLike[str] | None) -> Path:
-    encoder = folder / "image_encoder" if given is None else Path(given).expanduser()
-    if not (encoder / "config.json").is_file():
-        raise ModelUnavailable(
-            f"There is no image encoder in {encoder}; give the folder of a CLIP vision tower as "
-            "--image-encoder."
-        )
-    return encoder
-
-
 def _check(settings: Settings, device: str) -> None:
     """Refuse what could not be trained or written, and claim the folder of the run."""
-    _check_numbers(settings.config)
+    check_numbers(settings.config)
     if device not in ("auto", "cpu"):
         raise InvalidSetting(f"The device of a training run is auto or cpu, not {device}.")
     if settings.processes > 1 and not settings.cpu:
@@ -160,35 +147,15 @@ def _check(settings: Settings, device: str) -> None:
             f"{settings.output} cannot be written; give a .safetensors file in a folder that "
             "exists."
         )
-    claim(settings.runs, _dependences(settings))
-
-
-def _check_numbers(config: ImagePromptConfig) -> None:
-    optimisation, dropout = config.optimisation, config.dropout
-    positive = {
-        "batch": optimisation.batch,
-        "accumulate": optimisation.accumulate,
-        "learning-rate": optimisation.learning_rate,
-        "max-steps": config.steps,
-        "minutes": config.minutes,
-    }
-    for name, value in positive.items():
-        if not value > 0:
-            raise InvalidSetting(f"--{name} must be greater than 0, not {value}.")
-    shares = (dropout.caption, dropout.image, dropout.both)
-    if min(shares) < 0 or sum(shares) > 1:
-        raise InvalidSetting(
-            "--drop-caption, --drop-image and --drop-both are shares from 0 that add up to at "
-            "most 1."
-        )
+    claim(settings.runs, RUN_NAME, _dependences(settings))
 
 
 def _dependences(settings: Settings) -> dict[str, object]:
-    """By name, what the weights of a run depend on; its budget may change."""
+    """By name, what a run may not change on its way; its budget and machine it may."""
     config = asdict(settings.config)
     optimisation = config.pop("optimisation")
     free = ("steps", "minutes")
-    named = ("model", "image_encoder", "data", "precision", "processes", "seed")
+    named = ("model", "image_encoder", "data", "precision", "seed")
     return {
         **{name: getattr(settings, name) for name in named},
         **{name: value for name, value in config.items() if name not in free},
@@ -250,64 +217,6 @@ def _data(
         return Reworded(LiveLatents(live, frozen.encode)), judged
     worlds = CachedWorlds.open(settings.cache, side, count=settings.pictures // len(KINDS))
     return Reworded(encoded_worlds(worlds, frozen.vae, accelerator)), judged
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options of `diffeditor train image-prompt` to its parser."""
-    parser.add_argument("--model", required=True, help="embedded, a diffusers folder or a hub id")
-    parser.add_argument(
-        "--image-encoder", help="folder of a CLIP vision tower; default: the model's"
-    )
-    parser.add_argument("--data", default=WORLDS, help="worlds, or webdataset shards")
-    parser.add_argument("--output", type=Path, default=OUTPUT, help="the file to write")
-    parser.add_argument("--runs", type=Path, default=RUNS, help="folder of checkpoints and logs")
-    parser.add_argument("--settings", choices=tuple(CONFIGS), default="paper")
-    parser.add_argument("--resolution", type=int, help="side of the pictures in pixels")
-    parser.add_argument("--batch", type=int, help="pictures per process and call of the UNet")
-    parser.add_argument("--accumulate", type=int, help="batches per update")
-    parser.add_argument("--learning-rate", type=float)
-    parser.add_argument("--drop-caption", type=float, help="share learned without caption")
-    parser.add_argument("--drop-image", type=float, help="share learned without image prompt")
-    parser.add_argument("--drop-both", type=float, help="share learned without either")
-    parser.add_argument("--max-steps", type=int, help="updates of the whole run")
-    parser.add_argument("--minutes", type=float, help="budget of the whole run")
-    parser.add_argument("--device", choices=("auto", "cpu"), default="auto")
-    parser.add_argument("--processes", type=int, default=1, help="training processes on a CPU")
-    parser.add_argument("--precision", choices=("no", "bf16", "fp16"), help="default: the fastest")
-    parser.add_argument("--snapshot-every", type=float, default=10.0, help="minutes")
-    parser.add_argument("--cache", type=Path, default=CACHE, help="folder of rendered worlds")
-    parser.add_argument("--pictures", type=int, default=16384, help="worlds to render (CPU only)")
-    parser.add_argument("--seed", type=int, default=0)
-
-
-def chosen_config(args: argparse.Namespace) -> ImagePromptConfig:
-    """The named settings, changed as single options say.
-
-    Raises:
-        InvalidSetting: a value is out of range.
-    """
-    config = CONFIGS[args.settings]
-    return replace(
-        config,
-        **_given(resolution=args.resolution, steps=args.max_steps, minutes=args.minutes),
-        dropout=_dropout(config.dropout, args),
-        optimisation=replace(
-            config.optimisation,
-            **_given(
-                batch=args.batch, accumulate=args.accumulate, learning_rate=args.learning_rate
-            ),
-        ),
-    )
-
-
-def _dropout(usual: Dropout, args: argparse.Namespace) -> Dropout:
-    shares = _given(caption=args.drop_caption, image=args.drop_image, both=args.drop_both)
-    return replace(usual, **shares)
-
-
-def _given(**values: float | None) -> dict[str, float]:
-    """The options that were given."""
-    return {name: value for name, value in values.items() if value is not None}
 
 
 def run(args: argparse.Namespace) -> None:

@@ -18,15 +18,16 @@ from torch import Tensor, nn
 from diffeditor.backbones import load_stable_diffusion
 from diffeditor.errors import Cancelled, InvalidSetting, ModelUnavailable
 from diffeditor.image_prompt import ImagePrompt
-from diffeditor.training import image_prompt_command as command
 from diffeditor.training.config import (
     EMBEDDED_IMAGE_PROMPT,
     PAPER_IMAGE_PROMPT,
+    Dropout,
     ImagePromptConfig,
     Optimisation,
 )
 from diffeditor.training.image_prompt import ImagePromptJudge, ImagePromptObjective, build_learner
-from diffeditor.training.image_prompt_command import add_arguments, train_image_prompt
+from diffeditor.training.image_prompt_command import train_image_prompt
+from diffeditor.training.image_prompt_options import add_arguments, chosen_config
 from diffeditor.training.loop import LOCAL_STEPS, Draw
 from diffeditor.training.shards import ShardPictures, find_shards
 from diffeditor.worlds import random_scene, render
@@ -173,7 +174,7 @@ def test_a_run_refuses_other_settings(tiny_folder: Path, data: str, tmp_path: Pa
         ({"output": Path("prompt.bin")}, "give a .safetensors file"),
         ({"config": replace(QUICK, resolution=40)}, "multiple of 32"),
         ({"config": replace(QUICK, steps=0)}, "--max-steps must be greater than 0"),
-        ({"config": replace(QUICK, dropout=command.Dropout(both=1.1))}, "at most 1"),
+        ({"config": replace(QUICK, dropout=Dropout(both=1.1))}, "at most 1"),
     ],
 )
 def test_wrong_settings_are_refused(
@@ -184,16 +185,25 @@ def test_wrong_settings_are_refused(
         train_image_prompt(tiny_folder, data, runs=tmp_path / "runs", precision="no", **given)
 
 
-def test_a_model_without_image_encoder_is_refused(data: str, tmp_path: Path) -> None:
-    (tmp_path / "model" / "unet").mkdir(parents=True)
-    with pytest.raises(ModelUnavailable, match="There is no image encoder"):
-        train_image_prompt(tmp_path / "model", data, tmp_path / "p.safetensors")
+def test_an_image_encoder_that_is_none_is_refused(
+    tiny_folder: Path, data: str, tmp_path: Path
+) -> None:
+    with pytest.raises(ModelUnavailable, match="lacks config.json"):
+        train_image_prompt(
+            tiny_folder,
+            data,
+            tmp_path / "p.safetensors",
+            image_encoder=tmp_path,
+            runs=tmp_path / "runs",
+            device="cpu",
+            precision="no",
+        )
 
 
 def chosen(line: str) -> ImagePromptConfig:
     parser = argparse.ArgumentParser()
     add_arguments(parser)
-    return command.chosen_config(parser.parse_args(f"--model m {line}".split()))
+    return chosen_config(parser.parse_args(f"--model m {line}".split()))
 
 
 def test_the_papers_settings_are_the_defaults() -> None:
@@ -213,7 +223,7 @@ def test_single_options_change_the_settings() -> None:
     optimisation = replace(
         PAPER_IMAGE_PROMPT.optimisation, batch=2, accumulate=3, learning_rate=0.1
     )
-    dropout = command.Dropout(caption=0.2, image=0.0, both=0.4)
+    dropout = Dropout(caption=0.2, image=0.0, both=0.4)
     assert config == replace(
         PAPER_IMAGE_PROMPT,
         resolution=64,
