@@ -3,9 +3,11 @@
 import json
 import random
 import threading
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,7 +19,13 @@ from diffeditor.backbones import Denoiser, StableDiffusion
 from diffeditor.composite import feathered
 from diffeditor.config import PRESETS
 from diffeditor.editor import Editor, Result, Step, TrajectoryCache
-from diffeditor.errors import InvalidEdit, InvalidSetting, NoFaceFound, OutOfMemory
+from diffeditor.errors import (
+    InvalidEdit,
+    InvalidSetting,
+    ModelUnavailable,
+    NoFaceFound,
+    OutOfMemory,
+)
 from diffeditor.inversion import Trajectory
 from diffeditor.memory import MemoryBank
 from diffeditor.tasks import TASKS, Face, Move, Task
@@ -27,6 +35,7 @@ from tests.tiny import (
     count_hooks,
     counted,
     landmarks,
+    load_tiny_model,
     picture,
     quick,
     random_tensor,
@@ -421,6 +430,52 @@ def test_a_text_only_model_runs(tiny_model: StableDiffusion) -> None:
     text_only = last(Editor(model), square())
     silent = last(Editor(tiny_model), square(), preset=quick("no-image-prompt", steps=4))
     assert np.array_equal(pixels(text_only), pixels(silent))
+    assert text_only.metadata["warnings"] == [
+        "The model has no image prompt, so the edit ran on text alone."
+    ]
+    assert silent.metadata["warnings"] == []
+
+
+def test_a_text_only_preset_misses_no_image_prompt(tiny_model: StableDiffusion) -> None:
+    model = replace(tiny_model, image_prompt=None, image_encoder=None)
+    preset = quick("no-image-prompt", steps=4)
+    assert last(Editor(model), square(), preset=preset).metadata["warnings"] == []
+
+
+def test_a_closed_editor_lets_its_model_go(tiny_folder: Path) -> None:
+    model = load_tiny_model(tiny_folder)
+    editor = Editor(model)
+    last(editor, square())
+    networks = [
+        weakref.ref(part)
+        for part in (model.unet, model.vae, model.text_encoder, model.image_prompt)
+    ]
+    del model
+    editor.close()
+    assert [network() for network in networks] == [None] * len(networks)
+
+
+def test_a_closed_editor_edits_no_more(tiny_model: StableDiffusion) -> None:
+    editor = Editor(tiny_model)
+    editor.close()
+    editor.close()
+    with pytest.raises(ModelUnavailable, match="This editor was closed; load the model again"):
+        last(editor, square())
+    with pytest.raises(ModelUnavailable, match="This editor was closed"):
+        _ = editor.native_size
+    with pytest.raises(NoFaceFound):
+        editor.find_landmarks(square().source)
+
+
+def test_closing_waits_for_the_edit_that_is_running(tiny_model: StableDiffusion) -> None:
+    editor = Editor(tiny_model)
+    steps = editor.stream(square(), QUICK)
+    next(steps)
+    closing = threading.Thread(target=editor.close)
+    closing.start()
+    result = [step.result for step in steps][-1]
+    closing.join(timeout=30)
+    assert result is not None and not closing.is_alive()
 
 
 def test_image_prompt_scale_zero_is_no_image_prompt(tiny_model: StableDiffusion) -> None:
