@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import torch
+from diffusers import AutoencoderKL, UNet2DConditionModel
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -55,11 +56,9 @@ OPEN_CLIP = {
 def save_original(parts: Parts, path: Path, *, open_clip: bool = False, **metadata: str) -> Path:
     """Write the parts; the text encoder as CLIP's or OpenCLIP's. `.ckpt` makes a pickle."""
     text = _open_clip(parts.text_encoder.state_dict()) if open_clip else _clip(parts)
-    layers = parts.unet.config["layers_per_block"]
-    unet = {_unet_key(k, layers): v for k, v in parts.unet.state_dict().items()}
     held = {
-        **{f"model.diffusion_model.{k}": v for k, v in unet.items()},
-        **{f"first_stage_model.{k}": v for k, v in original_vae(parts).items()},
+        **{f"model.diffusion_model.{k}": v for k, v in original_unet(parts.unet).items()},
+        **{f"first_stage_model.{k}": v for k, v in original_vae(parts.vae).items()},
         **{f"cond_stage_model.{k}": v for k, v in text.items()},
     }
     if path.suffix == ".ckpt":
@@ -69,10 +68,16 @@ def save_original(parts: Parts, path: Path, *, open_clip: bool = False, **metada
     return path
 
 
-def original_vae(parts: Parts) -> dict[str, Tensor]:
+def original_unet(unet: UNet2DConditionModel) -> dict[str, Tensor]:
+    """The UNet's tensors by their original names."""
+    layers = unet.config["layers_per_block"]
+    return {_unet_key(key, layers): value for key, value in unet.state_dict().items()}
+
+
+def original_vae(vae: AutoencoderKL) -> dict[str, Tensor]:
     """The VAE's tensors by their original names; its attention is made of 1 x 1 convolutions."""
-    state = parts.vae.state_dict()
-    levels = len(parts.vae.config["block_out_channels"])
+    state = vae.state_dict()
+    levels = len(vae.config["block_out_channels"])
     named = {_vae_key(key, levels): value for key, value in state.items()}
     pointwise = tuple(f"attn_1.{part}.weight" for part in ("q", "k", "v", "proj_out"))
     return {k: v[:, :, None, None] if k.endswith(pointwise) else v for k, v in named.items()}

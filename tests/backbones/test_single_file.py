@@ -10,6 +10,10 @@ import pytest
 import torch
 from accelerate import init_empty_weights
 from diffusers import AutoencoderKL, UNet2DConditionModel
+from diffusers.loaders.single_file_utils import (
+    convert_ldm_unet_checkpoint,
+    convert_ldm_vae_checkpoint,
+)
 from safetensors.torch import load_file, save_file
 from torch import nn
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
@@ -19,6 +23,7 @@ from diffeditor.backbones import load_stable_diffusion
 from diffeditor.backbones.embedded import embedded_folder, shipped_models
 from diffeditor.backbones.parts import Parts, folder_parts, load_schedule
 from diffeditor.backbones.single_file import (
+    UNET,
     Generation,
     probed_prediction,
     single_file_parts,
@@ -26,7 +31,7 @@ from diffeditor.backbones.single_file import (
 )
 from diffeditor.errors import ModelUnavailable
 from diffeditor.schedule import scaled_linear
-from tests.original_layout import original_vae, save_original
+from tests.original_layout import original_unet, original_vae, save_original
 from tests.tiny import TEXT_WIDTH, random_tensor
 
 NETWORKS = ("vae", "unet", "text_encoder")
@@ -151,7 +156,7 @@ def test_an_incomplete_or_foreign_file_is_refused(
 
 def test_a_part_alone_is_refused_as_a_model(parts: Parts, tmp_path: Path) -> None:
     path = tmp_path / "vae.safetensors"
-    save_file(original_vae(parts), path)
+    save_file(original_vae(parts.vae), path)
     assert "give the model's file, not a part or an add-on of it" in refusal(path)
     save_file({"other": torch.zeros(1)}, path)
     assert "lacks" in refusal(path, single_file_vae)
@@ -159,7 +164,7 @@ def test_a_part_alone_is_refused_as_a_model(parts: Parts, tmp_path: Path) -> Non
 
 def test_a_vae_is_read_in_every_layout(folder: Path, parts: Parts, tmp_path: Path) -> None:
     alone = tmp_path / "vae.safetensors"
-    save_file({k: v.contiguous() for k, v in original_vae(parts).items()}, alone)
+    save_file({k: v.contiguous() for k, v in original_vae(parts.vae).items()}, alone)
     whole = save_original(parts, tmp_path / "model.safetensors")
     diffusers = folder / "vae" / "diffusion_pytorch_model.safetensors"
     for path in (alone, whole, diffusers):
@@ -168,7 +173,7 @@ def test_a_vae_is_read_in_every_layout(folder: Path, parts: Parts, tmp_path: Pat
 
 def test_a_vae_replaces_the_models_own(tiny_folder: Path, parts: Parts, tmp_path: Path) -> None:
     alone = tmp_path / "vae.safetensors"
-    save_file({k: v.contiguous() for k, v in original_vae(parts).items()}, alone)
+    save_file({k: v.contiguous() for k, v in original_vae(parts.vae).items()}, alone)
     assert same(load_stable_diffusion(tiny_folder, vae=alone).vae, parts.vae)
 
 
@@ -209,6 +214,18 @@ def test_the_probe_tells_a_trained_model_from_its_v_twin() -> None:
     assert probed_prediction(twin, parts.schedule) == "v_prediction"
 
 
+def shapes(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Size]:
+    return {name: tensor.shape for name, tensor in tensors.items()}
+
+
+def _named(tensors: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
+    return {prefix + name: tensor for name, tensor in tensors.items()}
+
+
+def shipped_config(name: str, part: str) -> dict[str, Any]:
+    return json.loads((shipped_models() / name / part / "config.json").read_text("utf-8"))
+
+
 class TestShippedConfigs:
     """Those of the released models; their sizes are known from the papers and model cards."""
 
@@ -222,17 +239,42 @@ class TestShippedConfigs:
     def test_networks_have_the_released_sizes(
         self, name: str, unet: int, text_encoder: int
     ) -> None:
-        folder = shipped_models() / name
-        paths = {part: folder / part / "config.json" for part in ("unet", "vae")}
-        config = {part: json.loads(path.read_text("utf-8")) for part, path in paths.items()}
+        unet_config, vae_config = (shipped_config(name, part) for part in ("unet", "vae"))
+        text_config = CLIPTextConfig(**shipped_config(name, "text_encoder"))
         with init_empty_weights():
             made = (
-                UNet2DConditionModel.from_config(config["unet"]),
-                CLIPTextModel(CLIPTextConfig.from_pretrained(str(folder / "text_encoder"))),
-                AutoencoderKL.from_config(config["vae"]),
+                UNet2DConditionModel.from_config(unet_config),
+                CLIPTextModel(text_config),
+                AutoencoderKL.from_config(vae_config),
             )
+        unet_state, vae_state = made[0].state_dict(), made[2].state_dict()
+        renamed = convert_ldm_unet_checkpoint(_named(original_unet(made[0]), UNET), unet_config)
+        assert shapes(renamed) == shapes(unet_state) and len(unet_state) == 686
+        vae = _named(original_vae(made[2]), "first_stage_model.")
+        assert shapes(convert_ldm_vae_checkpoint(vae, vae_config)) == shapes(vae_state)
         counts = [sum(p.numel() for p in part.parameters()) for part in made]
         assert counts == [unet, text_encoder, 83_653_863]
+
+    def test_the_original_names_are_the_released_ones(self) -> None:
+        """A few that are easily got wrong, as they stand in released files."""
+        with init_empty_weights():
+            unet = UNet2DConditionModel.from_config(shipped_config("stable-diffusion-1", "unet"))
+            vae = AutoencoderKL.from_config(shipped_config("stable-diffusion-1", "vae"))
+        assert original_unet(unet).keys() > {
+            "input_blocks.3.0.op.weight",
+            "input_blocks.11.0.in_layers.2.weight",
+            "middle_block.1.transformer_blocks.0.attn2.to_k.weight",
+            "output_blocks.2.1.conv.weight",
+            "output_blocks.5.2.conv.weight",
+            "output_blocks.11.1.proj_out.weight",
+        }
+        assert original_vae(vae).keys() > {
+            "encoder.down.2.downsample.conv.weight",
+            "decoder.mid.attn_1.proj_out.weight",
+            "decoder.up.3.block.0.conv1.weight",
+            "decoder.up.0.block.0.nin_shortcut.weight",
+            "post_quant_conv.weight",
+        }
 
     def test_prompts_become_the_released_ids(self) -> None:
         tokenizer = CLIPTokenizer.from_pretrained(str(shipped_models() / "clip-tokenizer"))
