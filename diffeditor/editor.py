@@ -431,13 +431,17 @@ def load_editor(
         name=os.fspath(model),
         image_prompt=prompt,
         image_encoder=encoder,
-        vae=None if vae is None else find(vae, "give a VAE's folder, file or hub id"),
+        vae=None if vae is None else _found_vae(vae, allow_pickle),
         loras=added,
         spare_prompt=None if spare is None else (spare.prompt, spare.encoder),
         allow_pickle=allow_pickle,
     )
     best = torch.float16 if where.type == "cuda" else torch.float32
     return Editor(backbone.to(where, dtype or best), _landmark_finder(source))
+
+
+def _found_vae(vae: Source, allow_pickle: bool) -> Path:
+    return find(vae, "give a VAE's folder, file or hub id", allow_pickle=allow_pickle)
 
 
 def _given_prompt(
