@@ -1,0 +1,86 @@
+"""Runs of the benchmark: what is made once is kept, and runs can be stopped and enlarged."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from diffeditor.bench import runner
+from diffeditor.bench.columns import Column
+from diffeditor.bench.drawing import asked_path
+from diffeditor.bench.runner import Bench, Setup, run_bench
+
+
+@pytest.fixture
+def made(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
+    """Names of the columns and cases that are made, as they are made."""
+    names: list[tuple[str, str]] = []
+    original = Column.make
+
+    def noted(self: Column, case, editor):  # type: ignore[no-untyped-def]
+        names.append((self.name, case.name))
+        return original(self, case, editor)
+
+    monkeypatch.setattr(Column, "make", noted)
+    return names
+
+
+def test_every_column_makes_every_case(setup: Setup, made: list[tuple[str, str]]) -> None:
+    records = run_bench(setup, 1).records()
+    assert len(made) == len(records) == 4
+    for record in records:
+        with Image.open(setup.output / record.picture) as picture:
+            assert picture.size == (96, 96)
+        assert (setup.output / asked_path(record.task, record.seed)).is_file()
+    assert {r.values["psnr_region"] for r in records if r.column == "ground-truth"} == {60.0}
+
+
+def test_a_second_run_makes_only_what_is_new(setup: Setup, made: list[tuple[str, str]]) -> None:
+    run_bench(setup, 1)
+    made.clear()
+    run_bench(setup, 1)
+    assert made == []
+    run_bench(replace(setup, tasks=("move",), seeds=(0, 1)), 1)
+    assert sorted(made) == [("ground-truth", "move-1"), ("no-edit", "move-1")]
+
+
+def test_a_run_that_was_stopped_goes_on(setup: Setup, made: list[tuple[str, str]]) -> None:
+    bench = run_bench(replace(setup, tasks=("move",)), 1)
+    before = bench.records()
+    bench.place("move", bench.columns[1]).file(0, "json").write_text('{"task": "mo')
+    made.clear()
+    after = run_bench(bench.setup, 1).records()
+    assert made == [("no-edit", "move-0")]
+    assert [r.values for r in after] == [r.values for r in before]
+
+
+def test_new_metrics_are_measured_without_making_anything(
+    setup: Setup, made: list[tuple[str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_bench(setup, 1)
+    made.clear()
+    monkeypatch.setattr(runner, "VERSION", runner.VERSION + 1)
+    records = run_bench(setup, 1).records()
+    assert made == []
+    assert {record.version for record in records} == {runner.VERSION}
+
+
+def test_again_makes_everything_anew(setup: Setup, made: list[tuple[str, str]]) -> None:
+    run_bench(setup, 1)
+    made.clear()
+    run_bench(replace(setup, again=True), 1)
+    assert len(made) == 4
+
+
+def test_another_model_has_other_results(setup: Setup) -> None:
+    run_bench(setup, 1)
+    folder = Path(setup.model)
+    other = setup.output / "other"
+    for file in folder.rglob("*.*"):
+        target = other / file.relative_to(folder)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(file.read_bytes())
+    file = other / "scheduler" / "scheduler_config.json"
+    file.write_text(file.read_text().replace("1000", "999"))
+    assert Bench(replace(setup, model=str(other))).records() == []
