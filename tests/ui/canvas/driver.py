@@ -136,8 +136,9 @@ class Driver:
 
     def key(self, *keys: str, side: str = "source") -> None:
         """Presses keys while a stage has the focus."""
+        self.surface(side).focus()
         for key in keys:
-            self.surface(side).press(key)
+            self.page.keyboard.press(key)
 
     def touch(self, *moments: list[Place]) -> None:
         """Fingers on the screen, all in each moment, lifted after the last."""
