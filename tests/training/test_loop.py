@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from diffeditor.errors import Cancelled
 from diffeditor.training.checkpoint import read_checkpoint
 from diffeditor.training.config import Optimisation
+from diffeditor.training.launch import launch
 from diffeditor.training.loop import LOCAL_STEPS, Draw, fit, learning_rate
 from diffeditor.training.progress import Run
 
@@ -77,6 +78,59 @@ def test_a_resumed_run_equals_an_uninterrupted_one(
     resumed = fit("a", objective, build(), SETTINGS, cut, nothing)
     for one, other in zip(whole.parameters(), resumed.parameters(), strict=True):
         assert torch.equal(one, other)
+
+
+def test_accumulated_calls_make_one_update_of_their_mean(tmp_path: Path) -> None:
+    """Three calls per update are one call that returns the mean of the three losses."""
+    accumulating = replace(SETTINGS, accumulate=3)
+
+    def mean_of_three(model: nn.Module, draw: Draw) -> Tensor:
+        three = (Draw.of(0, 0, 3 * draw.call + n, 0.0, torch.device("cpu")) for n in range(3))
+        return torch.stack([objective(model, one) for one in three]).mean()
+
+    made = fit("a", objective, line(), accumulating, run(tmp_path / "many", 20), nothing)
+    whole = fit("a", mean_of_three, line(), SETTINGS, run(tmp_path / "one", 20), nothing)
+    torch.testing.assert_close(made.weight, whole.weight)
+
+
+def learn_together(home: Path, meet_every: int, stop_at: int | None) -> None:
+    """What each of several processes does; the first one leaves its average behind."""
+
+    def stopping(model: nn.Module, draw: Draw) -> Tensor:
+        if draw.call == stop_at:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return objective(model, draw)
+
+    together = replace(run(home, 4 * LOCAL_STEPS), meet_every=meet_every)
+    made = fit("a", stopping, line(), SETTINGS, together, nothing)
+    if together.accelerator.is_main_process:
+        torch.save(made.state_dict(), home / "made.pt")
+
+
+def made_by_two(home: Path, meet_every: int, stop_at: int | None = None) -> dict[str, Tensor]:
+    home.mkdir(exist_ok=True)
+    launch(learn_together, 2, home, meet_every, stop_at)
+    return torch.load(home / "made.pt", weights_only=True)
+
+
+def test_two_processes_go_on_exactly(tmp_path: Path) -> None:
+    """After local steps the moments of both go on, though one process writes the checkpoint."""
+    whole = made_by_two(tmp_path / "whole", LOCAL_STEPS)
+    with pytest.raises(Cancelled):
+        made_by_two(tmp_path / "cut", LOCAL_STEPS, stop_at=LOCAL_STEPS + 1)
+    resumed = made_by_two(tmp_path / "cut", LOCAL_STEPS)
+    assert all(torch.equal(whole[name], resumed[name]) for name in whole)
+
+
+def test_two_processes_that_share_gradients_are_one_with_both_batches(tmp_path: Path) -> None:
+    def both(model: nn.Module, draw: Draw) -> Tensor:
+        two = (Draw.of(0, process, draw.call, 0.0, torch.device("cpu")) for process in range(2))
+        return torch.stack([objective(model, one) for one in two]).mean()
+
+    alone = replace(run(tmp_path / "alone", 4 * LOCAL_STEPS), meet_every=1)
+    whole = fit("a", both, line(), SETTINGS, alone, nothing)
+    shared = made_by_two(tmp_path / "two", meet_every=1)
+    torch.testing.assert_close(shared["weight"], whole.weight)
 
 
 def test_it_learns(tmp_path: Path) -> None:
