@@ -4,7 +4,7 @@ Distances are in pixels of a picture 128 wide, whatever the case's size. Errors 
 what the same finder sees in the result and in the truth, so they are 0 for the truth itself.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -30,8 +30,6 @@ LOST = 64.0
 """Centre error, in pixels of UNIT, of an object that is nowhere to be seen."""
 
 Values = dict[str, float]
-Points = Callable[[np.ndarray], np.ndarray | None]
-"""A picture -> where the points (n, 2) of the case are in it; None when they cannot be told."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
