@@ -111,6 +111,7 @@ class Preset:
         if self.resolution is not None:
             _check_count("resolution", self.resolution, 64, 4096, " pixels")
         _check_count("travel_rounds", self.travel_rounds, 1, 20)
+        _check_choice("travel_by", self.travel_by, ("inversion", "noise"))
         _check_choice("crop", self.crop, ("auto", "none"))
         _check_choice("face_everywhere", self.face_everywhere, (True, False))
         _check_choice("detail", self.detail, (True, False))

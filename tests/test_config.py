@@ -73,7 +73,7 @@ def test_the_baseline_has_none_of_the_paper() -> None:
 @pytest.mark.parametrize(
     ("name", "changed"),
     [
-        ("release", {"image_prompt_inversion"}),
+        ("release", {"image_prompt_inversion", "face_everywhere"}),
         ("no-image-prompt", {"image_prompt", "image_prompt_inversion"}),
         ("no-regional-sde", {"sde"}),
         ("no-regional-guidance", {"regional_guidance"}),
@@ -154,6 +154,10 @@ def test_a_wrong_window_is_refused(wrong: dict[str, Any]) -> None:
         ({"resolution": 63}, "resolution must be from 64 to 4096 pixels, not 63"),
         ({"resolution": "large"}, "resolution must be a whole number"),
         ({"resolution": float("nan")}, "resolution must be a whole number"),
+        ({"crop": "always"}, "crop must be 'auto' or 'none', not 'always'"),
+        ({"crop": None}, "crop must be 'auto' or 'none'"),
+        ({"detail": 1}, "detail must be True or False, not 1"),
+        ({"travel_by": "train"}, "travel_by must be 'inversion' or 'noise'"),
         ({"travel_rounds": 0}, "travel_rounds must be from 1 to 20, not 0"),
         ({"travel_rounds": 2.5}, "travel_rounds must be a whole number"),
         ({"guidance_scale": 0.5}, "guidance_scale must be a number from 1 to 20, not 0.5"),
