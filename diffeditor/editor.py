@@ -238,8 +238,21 @@ class Editor:
         seed = _checked_seed(seed)
         clock = _Clock()
         job = self._job(task, find_preset(preset))
-        with self._lock, _memory_errors(job.grid.working):
+        with self._lock, self._memory_errors(job.grid.working):
             yield from self._run(job, task, seed, clock)
+
+    @contextmanager
+    def _memory_errors(self, size: Size) -> Iterator[None]:
+        """Explains a full device, after making room on it for the next edit."""
+        try:
+            yield
+        except torch.OutOfMemoryError as error:
+            self._cache.clear()
+            torch.cuda.empty_cache()
+            raise OutOfMemory(
+                f"The device has no room for a working size of {size.width} x {size.height}; set a "
+                "smaller resolution in the preset."
+            ) from error
 
     def _job(self, task: Task, preset: Preset) -> _Job:
         if not isinstance(task, Task):
@@ -523,15 +536,3 @@ class _Clock:
         self.enter("end")
         rounded = {phase: round(seconds, 3) for phase, seconds in self._seconds.items()}
         return {**rounded, "total": round(sum(self._seconds.values()), 3)}
-
-
-@contextmanager
-def _memory_errors(size: Size) -> Iterator[None]:
-    try:
-        yield
-    except torch.OutOfMemoryError as error:
-        torch.cuda.empty_cache()
-        raise OutOfMemory(
-            f"The device has no room for a working size of {size.width} x {size.height}; set a "
-            "smaller resolution in the preset."
-        ) from error
