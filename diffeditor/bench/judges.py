@@ -66,11 +66,14 @@ class Judges:
                 digest.update(_digest(file))
         return digest.hexdigest()
 
-    def strengths(self, task: str) -> dict[str, float]:
-        """The strengths that the model has for a task."""
+    @cached_property
+    def _strengths(self) -> dict[str, dict[str, float]]:
         file = self.folder / SETTINGS_FILE
-        rows = json.loads(file.read_text("utf-8"))["strengths"] if file.is_file() else {}
-        return rows.get(task, {})
+        return json.loads(file.read_text("utf-8"))["strengths"] if file.is_file() else {}
+
+    def strengths(self, task: str) -> dict[str, float]:
+        """The strengths that the model has for a task, as they were when first asked for."""
+        return self._strengths.get(task, {})
 
 
 def quiet_libraries() -> None:
