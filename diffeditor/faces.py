@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from diffeditor.errors import ModelUnavailable, NoFaceFound
@@ -61,7 +61,7 @@ class LandmarkNet(nn.Module):
         tensors = {
             key: value.detach().contiguous().cpu() for key, value in self.state_dict().items()
         }
-        save_file(tensors, str(path), metadata={"width": str(self.width)})
+        Path(path).write_bytes(save(tensors, {"width": str(self.width)}))
 
     @classmethod
     def load(cls, path: str | Path) -> Self:

@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 from PIL import Image
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 from transformers import CLIPImageProcessorPil
 
@@ -172,7 +172,8 @@ class ImagePrompt(nn.Module):
     def save(self, path: str | Path) -> None:
         """Write a safetensors file in the published key layout."""
         tensors = {k: v.detach().contiguous().cpu() for k, v in self.state_dict().items()}
-        save_file(tensors, str(path), metadata={"dim_head": str(self.image_proj.config.dim_head)})
+        metadata = {"dim_head": str(self.image_proj.config.dim_head)}
+        Path(path).write_bytes(save(tensors, metadata))
 
     @classmethod
     def load(cls, path: str | Path, *, allow_pickle: bool = False) -> "ImagePrompt":

@@ -18,8 +18,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from diffeditor.errors import InvalidSetting
@@ -43,7 +42,7 @@ class Layout:
 
 
 def _write_flat(tensors: Mapping[str, Tensor], head_width: int, path: Path) -> None:
-    save_file(dict(tensors), str(path), metadata={"dim_head": str(head_width)})
+    path.write_bytes(save(dict(tensors), {"dim_head": str(head_width)}))
 
 
 def _write_groups(tensors: Mapping[str, Tensor], _: int, path: Path) -> None:
@@ -111,6 +110,6 @@ def _write_whole(target: Path, write: Callable[[Path], None]) -> None:
     try:
         write(unfinished)
         os.replace(unfinished, target)
-    except (OSError, RuntimeError, SafetensorError) as error:  # torch.save raises RuntimeError
+    except (OSError, RuntimeError) as error:  # torch.save raises RuntimeError
         unfinished.unlink(missing_ok=True)
         raise InvalidSetting(f"{target} cannot be written; choose another path.") from error

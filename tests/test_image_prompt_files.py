@@ -81,6 +81,12 @@ def test_the_released_layout_has_two_groups(ours: Path, tmp_path: Path) -> None:
     assert set(groups["ip_adapter"]) < set(published["ip_adapter"])
 
 
+def usual_mode(folder: Path) -> int:
+    """The mode of a file that is written the usual way."""
+    (folder / "plain").write_bytes(b"")
+    return (folder / "plain").stat().st_mode
+
+
 def test_a_released_file_comes_back_as_it_was(tmp_path: Path) -> None:
     released = GOLDEN / "model" / "ip_sd15_64.bin"
     convert_image_prompt(released, tmp_path / "ours.safetensors")
@@ -88,6 +94,7 @@ def test_a_released_file_comes_back_as_it_was(tmp_path: Path) -> None:
     before, after = groups_of(released), groups_of(tmp_path / "again.bin")
     assert before.keys() == after.keys()
     assert all(same_bits(before[group], after[group]) for group in before)
+    assert (tmp_path / "ours.safetensors").stat().st_mode == usual_mode(tmp_path)
     with safe_open(tmp_path / "ours.safetensors", framework="pt") as file:
         assert file.metadata() == {"dim_head": "64"}
 
