@@ -18,7 +18,7 @@ from diffeditor.editor import FEATHER_CELLS
 from diffeditor.worlds import Case, FaceSpec, render
 from diffeditor.worlds.cases import VISIBLE_CHANGE
 
-VERSION = 2
+VERSION = 3
 """Of the metrics; results measured by another version are measured again."""
 UNIT = 128
 """Pixels: distances are stated for pictures of this width."""
@@ -171,4 +171,4 @@ class Yardstick:
         yield "distance_after", m.mean_distance(here, target) * unit
         yield "mse_before", m.mean_square_distance(start, target) * unit**2
         yield "mse_after", m.mean_square_distance(here, target) * unit**2
-        yield "travelled", m.travelled(start, here, target)
+        yield "progress", m.progress(start, here, target) * unit**2

@@ -87,10 +87,11 @@ def mean_square_distance(points: np.ndarray, targets: np.ndarray) -> float:
     return float(np.square(points - targets).sum(-1).mean())
 
 
-def travelled(starts: np.ndarray, points: np.ndarray, targets: np.ndarray) -> float:
-    """How much of the way was gone, along the way: 0 not at all, 1 arrived, more overshot.
+def progress(starts: np.ndarray, points: np.ndarray, targets: np.ndarray) -> float:
+    """Mean scalar product of the displacements that were reached and wanted.
 
-    The displacement that least squares fit as one multiple of the wanted one.
+    By the mean squared distance of starts to targets it is the share of the way that was gone: 0
+    not at all, 1 arrived, more overshot; the factor by which the wanted displacements, all
+    together, fit the reached ones best.
     """
-    wanted = targets - starts
-    return float(((points - starts) * wanted).sum() / np.square(wanted).sum())
+    return float(((points - starts) * (targets - starts)).sum(-1).mean())

@@ -8,7 +8,9 @@ from html import escape
 from pathlib import Path
 from urllib.parse import quote
 
+from diffeditor.bench.columns import TRUTH
 from diffeditor.bench.drawing import asked_path
+from diffeditor.bench.statistics import Estimate
 from diffeditor.bench.store import Record
 from diffeditor.bench.tables import Line, Table, cell_text, number
 
@@ -73,18 +75,34 @@ style-src 'unsafe-inline'">
 
 def _table(one: Table) -> str:
     heads = "".join(f"<th>{escape(name)}</th>" for name in ("", *one.columns))
-    rows = "\n".join(_row(line) for line in one.lines)
+    rows = "\n".join(_row(line, one.columns) for line in one.lines)
     return f"<p>{len(one.seeds)} cases</p>\n<table><tr>{heads}</tr>\n{rows}</table>"
 
 
-def _row(line: Line) -> str:
-    cells = "".join(
-        f'<td title="{cell.low:.4g} to {cell.high:.4g}">{escape(cell_text(cell))}</td>'
-        if cell
-        else "<td></td>"
-        for cell in line.cells
-    )
+def _row(line: Line, columns: Sequence[str]) -> str:
+    best = _best(line, columns)
+    cells = "".join(_cell(cell, best) for cell in line.cells)
     return f"<tr><td>{escape(line.label)}</td>{cells}</tr>"
+
+
+def _cell(cell: Estimate | None, best: float | None) -> str:
+    if cell is None:
+        return "<td></td>"
+    kind = ' class="best"' if cell.value == best else ""
+    span = f"{cell.low:.4g} to {cell.high:.4g}"
+    return f'<td{kind} title="{span}">{escape(cell_text(cell))}</td>'
+
+
+def _best(line: Line, columns: Sequence[str]) -> float | None:
+    """The best value of a line, the truth's aside; None when no direction is better."""
+    values = [
+        cell.value
+        for cell, name in zip(line.cells, columns, strict=True)
+        if cell is not None and name != TRUTH
+    ]
+    if line.better is None or not values:
+        return None
+    return max(values) if line.better == "higher" else min(values)
 
 
 def _case(one: Table, seed: int, by_place: dict[tuple[str, int, str], Record]) -> str:

@@ -85,7 +85,11 @@ def _points(name: str, label: str) -> tuple[Row, ...]:
             better="lower",
             against=RIVAL,
         ),
-        Row(label=f"share of the way, {label}", values=(f"travelled_{name}",)),
+        Row(
+            label=f"share of the way, {label}",
+            values=(f"progress_{name}", mse_before),
+            statistic=ratio,
+        ),
     )
 
 

@@ -34,7 +34,9 @@ def test_nothing_is_wrong_with_the_truth(task: str, seed: int) -> None:
             assert value == 0, name
         elif name.startswith("psnr") and name != "psnr_outside":
             assert value == 60, name
-        elif name.startswith(("ssim", "travelled")):
+        elif name.startswith("progress"):
+            assert value == pytest.approx(values[name.replace("progress", "mse_before")]), name
+        elif name.startswith("ssim"):
             assert value == pytest.approx(1), name
 
 
@@ -68,7 +70,7 @@ def test_landmarks_of_the_source_have_not_moved(task: str, seed: int) -> None:
     values = measured(task, seed, "source")
     for points in ("17", "68", "moved", *(["handles"] if task == "drag" else [])):
         assert values[f"mse_after_{points}"] == values[f"mse_before_{points}"] > 0
-        assert values[f"travelled_{points}"] == 0
+        assert values[f"progress_{points}"] == 0
 
 
 def test_where_no_face_is_seen_the_landmarks_have_not_moved() -> None:

@@ -93,14 +93,16 @@ def test_distances_of_points() -> None:
 
 
 @given(starts=POINTS, way=POINTS, share=st.floats(-1, 2))
-def test_travelled_is_the_share_of_the_way(
+def test_progress_by_the_squared_distance_is_the_share_of_the_way(
     starts: np.ndarray, way: np.ndarray, share: float
 ) -> None:
     way[0] += 300  # at least one point is to move
     here = starts + share * way
-    assert m.travelled(starts, here, starts + way) == pytest.approx(share, abs=1e-6)
+    gone = m.progress(starts, here, starts + way)
+    before = m.mean_square_distance(starts, starts + way)
+    assert gone / before == pytest.approx(share, abs=1e-6)
 
 
-def test_travelled_sideways_is_not_on_the_way() -> None:
+def test_a_step_aside_is_no_progress() -> None:
     starts, targets = np.zeros((1, 2)), np.array([[10.0, 0.0]])
-    assert m.travelled(starts, np.array([[0.0, 10.0]]), targets) == 0
+    assert m.progress(starts, np.array([[0.0, 10.0]]), targets) == 0

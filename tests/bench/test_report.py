@@ -7,7 +7,8 @@ from pathlib import Path
 
 from diffeditor.bench.report import write_report
 from diffeditor.bench.runner import Setup, run_bench
-from diffeditor.bench.tables import table
+from diffeditor.bench.statistics import Estimate
+from diffeditor.bench.tables import Line, Table, table
 
 EVIL = '<script>alert("1")</script>'
 
@@ -49,6 +50,15 @@ def test_text_is_never_markup(setup: Setup) -> None:
     write_report(page, EVIL, [table("move", [EVIL], evil)], evil)
     assert "script" not in read(page).tags
     assert "&lt;script&gt;" in page.read_text("utf-8")
+
+
+def test_the_best_way_stands_out_and_the_truth_does_not(setup: Setup) -> None:
+    page = setup.output / "report.html"
+    cells = tuple(Estimate(value=v, low=v, high=v, count=1) for v in (60.0, 20.0, 30.0))
+    line = Line(label="PSNR", better="higher", cells=cells)
+    columns = ("ground-truth", "no-edit", "diffeditor")
+    write_report(page, "one", [Table(task="move", columns=columns, seeds=(), lines=(line,))], [])
+    assert re.findall(r'class="best"[^>]*>([^<]*)', page.read_text("utf-8")) == ["30.0"]
 
 
 def test_the_page_needs_no_network(setup: Setup) -> None:

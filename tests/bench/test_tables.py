@@ -51,6 +51,15 @@ def test_ratios_are_of_sums_over_cases() -> None:
     assert cell(one, against, "dragondiffusion").value == 1
 
 
+def test_the_share_of_the_way_is_that_of_all_cases_together() -> None:
+    records = [
+        record("diffeditor", 1, progress_17=9.0, mse_before_17=9.0),
+        record("diffeditor", 2, progress_17=0.0, mse_before_17=1.0),
+    ]
+    one = table("face", ["diffeditor"], records)
+    assert cell(one, "share of the way, 17 points", "diffeditor").value == 0.9
+
+
 def test_cases_without_a_metric_are_left_out_of_its_line() -> None:
     records = [record("no-edit", 1, mse_after_17=4.0), record("no-edit", 2)]
     one = table("face", ["no-edit"], records)
