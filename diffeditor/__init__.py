@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from diffeditor.images import load_image
     from diffeditor.preview import preview as instant_preview
     from diffeditor.recipe import Recipe
+    from diffeditor.segment import Segmenter, load_segmenter
     from diffeditor.tasks import TASKS, Appearance, Drag, Face, Move, Paste
 
 __version__ = "0.1.0"
@@ -50,11 +51,13 @@ __all__ = [
     "Preset",
     "Recipe",
     "Result",
+    "Segmenter",
     "Step",
     "__version__",
     "instant_preview",
     "load_editor",
     "load_image",
+    "load_segmenter",
 ]
 
 _HOMES = {
@@ -63,6 +66,7 @@ _HOMES = {
     "images": ("load_image",),
     "preview": ("instant_preview",),
     "recipe": ("Recipe",),
+    "segment": ("Segmenter", "load_segmenter"),
     "tasks": ("TASKS", "Appearance", "Drag", "Face", "Move", "Paste"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}

@@ -13,10 +13,12 @@ ENGINE = {
     "Preset",
     "Recipe",
     "Result",
+    "Segmenter",
     "Step",
     "instant_preview",
     "load_editor",
     "load_image",
+    "load_segmenter",
 }
 TASK_CLASSES = {"Move", "Drag", "Face", "Paste", "Appearance", "TASKS"}
 ERRORS = {
