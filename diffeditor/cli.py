@@ -158,6 +158,9 @@ TASK_OPTIONS = {
         settings={"nargs": "+"},
         read=_read_groups,
     ),
+    "strength": Option(
+        help="how much of the way the landmarks go, 0 to 1.5", settings={"type": float}
+    ),
     "prompt": Option(help="what the picture shows", settings={"metavar": "TEXT"}),
     "reference_prompt": Option(help="what the reference shows", settings={"metavar": "TEXT"}),
 }

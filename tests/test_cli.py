@@ -129,11 +129,11 @@ def test_drag_takes_many_points(editor):
 
 def test_face_takes_landmarks_and_groups(editor):
     source = "--source-landmarks landmarks.json"
-    assert main(f"{FACE} {source} --groups eyes mouth".split()) == 0
+    assert main(f"{FACE} {source} --groups eyes mouth --strength 0.5".split()) == 0
     task = editor.asked[0][0]
     assert np.array_equal(task.target_landmarks, np.load("landmarks.npy"))
     assert np.array_equal(task.source_landmarks, np.load("landmarks.npy") + 1)
-    assert task.groups == ("eyes", "mouth")
+    assert (task.groups, task.strength) == (("eyes", "mouth"), 0.5)
 
 
 @pytest.mark.parametrize("groups", ["", "--groups all"])
@@ -340,6 +340,7 @@ BAD_INPUT: list[tuple[str, Callable[[], Any], str, str]] = [
     ("no target", nothing, "face --image photo.png", "either a reference portrait"),
     ("two targets", nothing, f"{FACE} --reference other.png", "either a reference portrait"),
     ("unknown group", nothing, f"{FACE} --groups ears", "groups must be"),
+    ("too strong", nothing, f"{FACE} --strength 2", "from 0 to 1.5, not 2"),
     ("no landmarks", nothing, face_of("no.npy"), "cannot be read"),
     ("few landmarks", lambda: Path("l.json").write_text("[[1, 2]]"), face_of("l.json"), "68"),
     ("no numbers", lambda: Path("l.json").write_text('{"a": 1}'), face_of("l.json"), "68"),

@@ -64,7 +64,15 @@ def test_presets_of_the_papers_are_there() -> None:
         ("Drag", ["image", "mask", "points", "prompt"]),
         (
             "Face",
-            ["image", "reference", "target_landmarks", "source_landmarks", "groups", "prompt"],
+            [
+                "image",
+                "reference",
+                "target_landmarks",
+                "source_landmarks",
+                "groups",
+                "strength",
+                "prompt",
+            ],
         ),
         (
             "Paste",

@@ -37,7 +37,7 @@ TASK_EXAMPLES = [
     Move(image=picture(), mask=mask(), shift=(4.5, -3), scale=1.2, fill_mask=~mask(), prompt="ö"),
     Move(image=picture(), mask=mask(), shift=(1, 2)),
     Drag(image=picture(), mask=mask(), points=[((14, 12.25), (20, 12)), ((16, 20), (9, 9))]),
-    Face(image=picture(), reference=picture(1), groups=("eyes", "mouth")),
+    Face(image=picture(), reference=picture(1), groups=("eyes", "mouth"), strength=0.7),
     Face(image=picture(), target_landmarks=landmarks(), source_landmarks=landmarks() + 1),
     Paste(image=picture(), reference=picture(1), reference_mask=mask(), shift=(3, 0), prompt="a"),
     Appearance(image=picture(), mask=mask(), reference=picture(1), reference_mask=mask()),

@@ -41,9 +41,11 @@ STEADY = (*range(27, 31), 36, 39, 42, 45, 33)
 MARGIN = 0.35
 """How far round the landmarks, in the face's height, the head may change with them [ours]."""
 
-
 GUIDED = 0.08
 """How far round the landmarks, in the face's height, the gradient acts [ours]."""
+
+MOST_STRENGTH = 1.5
+"""Beyond this a shape is carried too far to stay a face [ours]."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -56,6 +58,7 @@ class Face(Task):
         target_landmarks: (68, 2) iBUG landmarks, pixels (x, y) of the source picture.
         source_landmarks: (68, 2) where they are now; None lets the editor find them.
         groups: "all", or some of "jaw", "brows", "nose", "eyes", "mouth".
+        strength: how much of the way the landmarks go, 0 (they stay) to 1.5 (half as far again).
         prompt: what the picture shows.
     """
 
@@ -73,6 +76,7 @@ class Face(Task):
     target_landmarks: Any = None
     source_landmarks: Any = None
     groups: str | Iterable[str] = "all"
+    strength: float = 1.0
     prompt: str = "a photo of a human face"
 
     def __post_init__(self) -> None:
@@ -85,6 +89,7 @@ class Face(Task):
             if getattr(self, name) is not None:
                 self._set(name, _landmarks(getattr(self, name), name, self.size))
         self._set("groups", _groups(self.groups))
+        self._set("strength", _checked_strength(self.strength))
         self._set("prompt", checked_prompt(self.prompt))
 
     @property
@@ -106,7 +111,8 @@ class Face(Task):
             self,
             image=self.source.crop(box),
             source_landmarks=self.source_landmarks - box[:2],
-            target_landmarks=self.target_landmarks - box[:2],
+            target_landmarks=self.goals - box[:2],
+            strength=1.0,
         )
 
     def focused(self, side: int) -> tuple[Self, Box | None]:
@@ -119,24 +125,29 @@ class Face(Task):
             return self, None
         return self.cropped(box), box
 
+    @property
+    def goals(self) -> np.ndarray:
+        """(68, 2) where the landmarks shall come at this strength, inside the picture."""
+        there = (1 - self.strength) * self.source_landmarks + self.strength * self.target_landmarks
+        return np.clip(there, 0, np.nextafter((self.size.width, self.size.height), 0))
+
     def _both(self) -> np.ndarray:
-        return np.concatenate([self.source_landmarks, self.target_landmarks])
+        return np.concatenate([self.source_landmarks, self.goals])
 
     def region(self) -> np.ndarray:
         return self._surroundings(MARGIN)
 
     def _surroundings(self, margin: float) -> np.ndarray:
-        """The hull of the landmarks before and after, and `margin` of the face's height round it."""
+        """The hull of the landmarks before and after, grown by `margin` of the face's height."""
         hull = cv2.convexHull(self._both().astype(np.float32)).round().astype(np.int32)
         mask = np.zeros((self.size.height, self.size.width), np.uint8)
         cv2.fillConvexPoly(mask, hull, 1)
         return dilated(mask > 0, margin * np.ptp(self._both()[:, 1]))
 
     def targets(self) -> tuple[tuple[Point, Point], ...]:
+        now, goals = self.source_landmarks, self.goals
         chosen = [p for group in self.groups for p in GROUPS[group]]
-        return tuple(
-            (Point(*self.source_landmarks[p]), Point(*self.target_landmarks[p])) for p in chosen
-        )
+        return tuple((Point(*now[p]), Point(*goals[p])) for p in chosen)
 
     def plan(self, grid: Grid, strengths: Strengths, preset: Preset) -> EditPlan:
         patches = Patches.between(self.targets(), grid.source, grid.feature, grid.device)
@@ -194,6 +205,16 @@ def _groups(value: str | Iterable[str]) -> tuple[str, ...]:
     if not names or any(name not in list(GROUPS) for name in names):
         raise InvalidEdit(f'groups must be "all" or some of {", ".join(GROUPS)}.')
     return tuple(name for name in GROUPS if name in names)
+
+
+def _checked_strength(value: Any) -> float:
+    try:
+        strength = float(value)
+    except (TypeError, ValueError):
+        raise InvalidEdit(f"The strength must be a number, not {value!r}.") from None
+    if not 0 <= strength <= MOST_STRENGTH:
+        raise InvalidEdit(f"The strength must be from 0 to {MOST_STRENGTH:g}, not {strength:g}.")
+    return strength
 
 
 def _face_box(points: np.ndarray, size: Size) -> Box:

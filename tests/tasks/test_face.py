@@ -43,6 +43,10 @@ def face(**changes: Any) -> Face:
         ({"groups": 5}, InvalidEdit, 'groups must be "all" or some of'),
         ({"groups": None}, InvalidEdit, 'groups must be "all" or some of'),
         ({"groups": [["eyes"]]}, InvalidEdit, 'groups must be "all" or some of'),
+        ({"strength": -0.1}, InvalidEdit, "strength must be from 0 to 1.5, not -0.1"),
+        ({"strength": 1.6}, InvalidEdit, "strength must be from 0 to 1.5, not 1.6"),
+        ({"strength": NAN}, InvalidEdit, "strength must be from 0 to 1.5, not nan"),
+        ({"strength": "much"}, InvalidEdit, "strength must be a number, not 'much'"),
     ],
 )
 def test_wrong_faces(changes: dict[str, Any], error: type[Exception], says: str) -> None:
@@ -64,6 +68,39 @@ def test_groups_choose_landmarks() -> None:
     assert chosen.groups == ("eyes", "mouth") and len(chosen.targets()) == 32
     start, end = chosen.targets()[0]
     assert (start.x, start.y) == tuple(NOW[36]) and (end.x, end.y) == tuple(THEN[36])
+
+
+def test_the_strength_is_how_much_of_the_way_landmarks_go() -> None:
+    assert np.array_equal(face().goals, THEN)
+    assert np.array_equal(face(strength=0).goals, NOW)
+    assert np.allclose(face(strength=0.5).goals, (NOW + THEN) / 2)
+    further = face(target_landmarks=NOW + 1, strength=1.5)
+    assert np.allclose(further.goals, NOW + 1.5)
+    start, end = further.targets()[7]
+    assert (start.x, end.x) == (NOW[7, 0], further.goals[7, 0])
+
+
+@given(strength=st.floats(0, 1.5), dx=st.floats(-20, 20), dy=st.floats(-20, 20))
+def test_goals_stay_in_the_picture_and_in_the_part_that_is_edited(
+    strength: float, dx: float, dy: float
+) -> None:
+    now = np.clip(50 + landmarks(40, 40), 0, 99)
+    task = Face(
+        image=picture(300, 400),
+        source_landmarks=now,
+        target_landmarks=np.clip(now + (dx, dy), 0, (399, 299)),
+        strength=strength,
+    )
+    near, box = task.focused(96)
+    corner = (0, 0) if box is None else box[:2]
+    assert near.goals.min() >= 0 and (near.goals < (near.size.width, near.size.height)).all()
+    assert np.allclose(near.goals + corner, task.goals)
+
+
+def test_goals_beyond_the_border_are_brought_to_it() -> None:
+    edge = np.clip(NOW, 0, (WIDTH - 1, HEIGHT - 1))
+    goals = face(source_landmarks=edge - edge.min(0) + 5, target_landmarks=edge, strength=1.5).goals
+    assert goals.min() >= 0 and (goals < (WIDTH, HEIGHT)).all()
 
 
 def similarity(points: np.ndarray, angle: float, scale: float, dx: float, dy: float) -> np.ndarray:
