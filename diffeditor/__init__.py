@@ -21,11 +21,13 @@ if TYPE_CHECKING:
         OutOfBounds,
         OutOfMemory,
     )
+    from diffeditor.faces import fit_template, load_landmark_finder
     from diffeditor.images import load_image
     from diffeditor.preview import preview as instant_preview
     from diffeditor.recipe import Recipe
     from diffeditor.segment import Segmenter, load_segmenter
     from diffeditor.tasks import TASKS, Appearance, Drag, Face, Move, Paste
+    from diffeditor.tasks.face import fit_onto
 
 __version__ = "0.1.0"
 
@@ -54,20 +56,25 @@ __all__ = [
     "Segmenter",
     "Step",
     "__version__",
+    "fit_onto",
+    "fit_template",
     "instant_preview",
     "load_editor",
     "load_image",
+    "load_landmark_finder",
     "load_segmenter",
 ]
 
 _HOMES = {
     "config": ("PRESETS", "Preset"),
     "editor": ("Editor", "Result", "Step", "load_editor"),
+    "faces": ("fit_template", "load_landmark_finder"),
     "images": ("load_image",),
     "preview": ("instant_preview",),
     "recipe": ("Recipe",),
     "segment": ("Segmenter", "load_segmenter"),
     "tasks": ("TASKS", "Appearance", "Drag", "Face", "Move", "Paste"),
+    "tasks.face": ("fit_onto",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 _NAMES_AT_HOME = {"instant_preview": "preview"}  # a name of its own module would be hidden by it

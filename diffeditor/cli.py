@@ -235,6 +235,11 @@ def _add_editor_options(parser: argparse.ArgumentParser, model: str | None) -> N
     parser.add_argument("--model", default=model, help="embedded, a hub id, a folder or a file")
     parser.add_argument("--vae", help="a folder, file or hub id, in place of the model's own")
     parser.add_argument(
+        "--landmarks",
+        metavar="FILE",
+        help="finds landmarks of faces: .safetensors, MediaPipe's .task or dlib's .dat",
+    )
+    parser.add_argument(
         "--lora",
         action="append",
         default=[],
@@ -295,6 +300,7 @@ def _loaded_editor(model: str, options: argparse.Namespace) -> "Editor":
     given = {
         "vae": options.vae,
         "loras": options.lora,
+        "landmarks": options.landmarks,
         "image_prompt": options.image_prompt,
         "image_encoder": options.image_encoder,
         "allow_pickle": options.allow_pickle,

@@ -414,6 +414,7 @@ def load_editor(
     image_encoder: Source | None = None,
     vae: Source | None = None,
     loras: Sequence[str] = (),
+    landmarks: str | os.PathLike[str] | None = None,
     allow_pickle: bool = False,
 ) -> Editor:
     """An Editor with a model on a device.
@@ -428,6 +429,8 @@ def load_editor(
             runs text-only without them.
         vae: a folder, file or hub id of a VAE that replaces the model's own.
         loras: LoRA files, "PATH" or "PATH:SCALE", added to the weights in this order.
+        landmarks: the file of a landmark finder for faces (see `load_landmark_finder`); None takes
+            the one in the model's folder.
         allow_pickle: accept files in PyTorch's own format; no code in them is run.
 
     Raises:
@@ -450,7 +453,7 @@ def load_editor(
         allow_pickle=allow_pickle,
     )
     best = torch.float16 if where.type == "cuda" else torch.float32
-    return Editor(backbone.to(where, dtype or best), _landmark_finder(source))
+    return Editor(backbone.to(where, dtype or best), _landmark_finder(source, landmarks))
 
 
 def _found_vae(vae: Source, allow_pickle: bool) -> Path:
@@ -466,13 +469,13 @@ def _given_prompt(
     return found.prompt, found.encoder
 
 
-def _landmark_finder(folder: Path) -> LandmarkFinder | None:
-    file = folder / LANDMARKS_FILE
-    if not file.is_file():
+def _landmark_finder(model: Path, given: str | os.PathLike[str] | None) -> LandmarkFinder | None:
+    file = model / LANDMARKS_FILE if given is None else Path(given)
+    if given is None and not file.is_file():
         return None
-    from diffeditor.faces import HeatmapLandmarks
+    from diffeditor.faces import load_landmark_finder
 
-    return HeatmapLandmarks.load(file)
+    return load_landmark_finder(file)
 
 
 def _resolved_device(device: str) -> torch.device:
@@ -492,7 +495,7 @@ def _resolved_device(device: str) -> torch.device:
 
 def _no_landmarks(_portrait: Image.Image) -> np.ndarray:
     raise NoFaceFound(
-        "This model has no landmark finder; give source_landmarks and target_landmarks."
+        "This model has no landmark finder; give the file of one, or all landmarks by hand."
     )
 
 

@@ -34,12 +34,14 @@ class CopyingEditor:
 
     asked: list[tuple[Task, Preset, int]] = field(default_factory=list)
     loaded: list[tuple[str, str]] = field(default_factory=list)
+    parts: list[dict[str, Any]] = field(default_factory=list)
     warnings: tuple[str, ...] = ()
     raised: BaseException | None = None
     closed: bool = False
 
-    def load(self, model: str = "embedded", device: str = "auto") -> "CopyingEditor":
+    def load(self, model: str = "embedded", device: str = "auto", **parts: Any) -> "CopyingEditor":
         self.loaded.append((model, device))
+        self.parts.append(parts)
         return self
 
     def stream(self, task: Task, preset: Preset, seed: int) -> Iterator[Step]:
@@ -134,6 +136,11 @@ def test_face_takes_landmarks_and_groups(editor):
     assert np.array_equal(task.target_landmarks, np.load("landmarks.npy"))
     assert np.array_equal(task.source_landmarks, np.load("landmarks.npy") + 1)
     assert (task.groups, task.strength) == (("eyes", "mouth"), 0.5)
+
+
+def test_parts_of_the_model_are_passed_on(editor):
+    assert main(f"{FACE} --landmarks faces.dat --lora a.safetensors:0.5".split()) == 0
+    assert editor.parts == [{"landmarks": "faces.dat", "loras": ["a.safetensors:0.5"]}]
 
 
 @pytest.mark.parametrize("groups", ["", "--groups all"])

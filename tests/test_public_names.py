@@ -15,9 +15,12 @@ ENGINE = {
     "Result",
     "Segmenter",
     "Step",
+    "fit_onto",
+    "fit_template",
     "instant_preview",
     "load_editor",
     "load_image",
+    "load_landmark_finder",
     "load_segmenter",
 }
 TASK_CLASSES = {"Move", "Drag", "Face", "Paste", "Appearance", "TASKS"}
