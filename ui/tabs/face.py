@@ -16,12 +16,11 @@ def build() -> dict[str, Component]:
 
 
 def task(page: Page) -> Face:
-    prompt = {"prompt": page.prompt} if page.prompt.strip() else {}
     return Face(
         image=page.source.image,
         reference=page.second().image,
         groups=tuple(page.controls["groups"]),
-        **prompt,
+        prompt=page.prompt if page.prompt.strip() else Face.prompt,
     )
 
 
