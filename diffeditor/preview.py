@@ -8,7 +8,6 @@ It is also the plain baseline that the diffusion edits are measured against. Ins
 float32 (H, W, 3) of 0 to 255.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import singledispatch
 from typing import Self, cast
@@ -23,7 +22,7 @@ from diffeditor.images import resize_image, resize_mask
 from diffeditor.masks import bounding_box
 from diffeditor.tasks import Appearance, Drag, Face, Move, Paste, Task
 from diffeditor.tasks.base import as_mask, extent
-from diffeditor.warp import depth, pulled
+from diffeditor.warp import Pairs, depth, pulled
 
 LIMIT = 1024
 """Longer side in pixels at which a picture is worked on unless a limit is given."""
@@ -66,21 +65,26 @@ def preview(task: Task, limit: int | None = None) -> Image.Image:
     """
     if limit is not None and limit < 1:
         raise InvalidSetting(f"The limit of a preview must be at least 1 pixel, not {limit}.")
+    region = task.region()
     frame = Frame.within(task.size, limit or LIMIT)
-    after, opacity = _sketch(task, frame, frame.picture(task.source).astype(np.float32))
+    before = frame.picture(task.source).astype(np.float32)
+    after, opacity = _sketch(task, frame, before, frame.mask(region))
     if limit is None:
         frame = Frame(size=task.size, source=task.size)
     after, opacity = (cv2.resize(layer, frame.sides) for layer in (after, opacity))
-    opacity = np.where(frame.mask(task.region()), opacity, 0)
+    opacity = np.where(frame.mask(region), opacity, 0)
     return Image.fromarray(_blended(frame.picture(task.source), after, opacity))
 
 
 def _blended(before: np.ndarray, after: np.ndarray, opacity: np.ndarray) -> np.ndarray:
     """uint8 (H, W, 3), exactly `before` where the opacity (H, W) is 0."""
-    touched = opacity > 0
     result = before.copy()
-    old, share = before[touched].astype(np.float32), opacity[touched][:, None]
-    result[touched] = np.clip(np.rint(old + share * (after[touched] - old)), 0, 255)
+    if not opacity.any():
+        return result
+    box = bounding_box(opacity > 0).slices
+    old = before[box].astype(np.float32)
+    blend = old + opacity[box][..., None] * (after[box] - old)
+    result[box] = np.clip(np.rint(blend), 0, 255).astype(np.uint8)
     return result
 
 
@@ -110,9 +114,13 @@ class Frame:
         inside = as_mask(mask)
         return inside if self.size == self.source else resize_mask(inside, self.size)
 
-    def points(self, points: Iterable[Point]) -> np.ndarray:
-        moved = [point.rescaled(self.source, self.size) for point in points]
-        return np.array([(p.x, p.y) for p in moved])
+    def pairs(self, ends: dict[Point, Point]) -> Pairs:
+        """The keys as starts and the values as ends, in this frame's pixels."""
+        starts, goals = (
+            np.array([(p.x, p.y) for p in points]) for points in (ends.keys(), ends.values())
+        )
+        scale = self.size.width / self.source.width, self.size.height / self.source.height
+        return starts * scale, goals * scale
 
     def matrix(self, object_map: ObjectMap) -> np.ndarray:
         """The object's map from its picture's pixels to those of this frame, (3, 3)."""
@@ -122,13 +130,20 @@ class Frame:
 
 
 @singledispatch
-def _sketch(task: Task, frame: Frame, before: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The edited picture of the frame's size, and its opacity float32 (H, W) over the source."""
+def _sketch(
+    task: Task, frame: Frame, before: np.ndarray, region: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """The edited picture of the frame's size, and its opacity float32 (H, W) over the source.
+
+    before, region: the source and the task's region at that size.
+    """
     raise InvalidEdit(f"There is no preview of the task {task.name}.")
 
 
 @_sketch.register
-def _(task: Move, frame: Frame, before: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _(
+    task: Move, frame: Frame, before: np.ndarray, region: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     mask = frame.mask(task.mask)
     reach = max(1.0, SURROUNDINGS * extent(mask))
     away = depth(~mask)
@@ -140,26 +155,32 @@ def _(task: Move, frame: Frame, before: np.ndarray) -> tuple[np.ndarray, np.ndar
 
 
 @_sketch.register
-def _(task: Paste, frame: Frame, before: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _(
+    task: Paste, frame: Frame, before: np.ndarray, region: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     reference = np.asarray(cast(Image.Image, task.reference))
     return _laid(reference, as_mask(task.reference_mask), task.object_map, frame)
 
 
 @_sketch.register
-def _(task: Drag, frame: Frame, before: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    return _warped(task, frame, before, dict(task.targets()), DRAG_BAND)
+def _(
+    task: Drag, frame: Frame, before: np.ndarray, region: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    return _warped(before, region, frame.pairs(dict(task.targets())), DRAG_BAND)
 
 
 @_sketch.register
-def _(task: Face, frame: Frame, before: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    if task.source_landmarks is None or task.target_landmarks is None:
-        raise InvalidEdit("Find the landmarks of the face first; the preview follows them.")
+def _(
+    task: Face, frame: Frame, before: np.ndarray, region: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     still = {place: place for place in (Point(*xy) for xy in task.source_landmarks)}
-    return _warped(task, frame, before, still | dict(task.targets()), FACE_BAND)
+    return _warped(before, region, frame.pairs(still | dict(task.targets())), FACE_BAND)
 
 
 @_sketch.register
-def _(task: Appearance, frame: Frame, before: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _(
+    task: Appearance, frame: Frame, before: np.ndarray, region: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     mask = frame.mask(task.mask)
     wanted = np.asarray(cast(Image.Image, task.reference))[as_mask(task.reference_mask)]
     after = before.copy()
@@ -168,14 +189,12 @@ def _(task: Appearance, frame: Frame, before: np.ndarray) -> tuple[np.ndarray, n
 
 
 def _warped(
-    task: Task, frame: Frame, before: np.ndarray, ends: dict[Point, Point], band: float
+    before: np.ndarray, region: np.ndarray, pairs: Pairs, band: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The picture with every key of `ends` brought to its value inside the task's region."""
-    region = frame.mask(task.region())
-    pairs = frame.points(ends.keys()), frame.points(ends.values())
-    side = extent(region)
-    opacity = np.clip(depth(region) / max(1.0, FADE * side), 0, 1)
-    return pulled(before, region, pairs, band * side), opacity
+    """The picture pulled inside the region, into which it fades at the border."""
+    inside, side = depth(region), extent(region)
+    opacity = np.clip(inside / max(1.0, FADE * side), 0, 1)
+    return pulled(before, inside, pairs, band * side), opacity
 
 
 def _filled(picture: np.ndarray, hole: np.ndarray) -> np.ndarray:

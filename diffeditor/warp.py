@@ -12,7 +12,7 @@ from diffeditor.masks import bounding_box
 Pairs = tuple[np.ndarray, np.ndarray]
 """Starts and ends, two arrays of points."""
 
-FALLOFF = 1.5
+FALLOFF = 2
 """Power of the squared distance by which a pair's say fades [ours, as are the next two]."""
 STIFFNESS = 0.0005
 """How much a warp prefers shifts to stretches, in areas of the region's box."""
@@ -22,14 +22,14 @@ GRID = 64
 """Places along each side of a warp at which it is worked out; between them it is interpolated."""
 
 
-def pulled(picture: np.ndarray, region: np.ndarray, pairs: Pairs, band: float) -> np.ndarray:
-    """The picture with the starts brought towards the ends, inside the region only.
+def pulled(picture: np.ndarray, inside: np.ndarray, pairs: Pairs, band: float) -> np.ndarray:
+    """The picture with the starts brought towards the ends, inside a region only.
 
-    region: bool (H, W), not empty. band: width in pixels of the band inside the region's border
-    over which the warp fades out; the picture's own border is not one.
+    inside: the `depth` of the region, which is not empty. band: width in pixels of the band inside
+    the region's border over which the warp fades out; the picture's own border is not one.
     """
-    box = bounding_box(region)
-    share = np.clip(depth(region)[box.slices] / max(band, 1.0), 0, 1)
+    box = bounding_box(inside > 0)
+    share = np.clip(inside[box.slices] / max(band, 1.0), 0, 1)
     eased = share * share * (3 - 2 * share)
     offset = _offsets(pairs, box) * eased[..., None]
     y, x = np.mgrid[box.slices].astype(np.float32)
@@ -69,8 +69,8 @@ def moving_least_squares(pairs: Pairs, places: np.ndarray, ridge: float) -> np.n
     above 0 and in squared pixels, draws the maps towards shifts.
     """
     starts, ends = pairs
-    distances = np.square(places[:, None] - ends).sum(-1)
-    weights = 1 / np.maximum(distances, CLOSEST**2) ** FALLOFF
+    x, y = (np.square(np.subtract.outer(places[:, i], ends[:, i])) for i in (0, 1))
+    weights = 1 / np.maximum(x + y, CLOSEST**2) ** FALLOFF
     weights /= weights.sum(1, keepdims=True)
     values = np.concatenate([ends, starts - ends], axis=1)
     products = ends[:, :, None] * values[:, None]

@@ -187,9 +187,16 @@ def test_landmarks_of_other_groups_stay() -> None:
     assert error(mouth, source, near) < 0.2 * error(whole, source, near)
 
 
+def test_a_face_of_no_strength_stays() -> None:
+    task = case("face").task
+    assert isinstance(task, Face)
+    seen = np.asarray(preview(replace(task, strength=0))).astype(int)
+    assert abs(seen - np.asarray(task.source)).max() <= 1
+
+
 def test_a_face_without_landmarks_asks_for_them() -> None:
     task = Face(image=noise(SIDE, SIDE), reference=noise(SIDE, SIDE, 1))
-    with pytest.raises(InvalidEdit, match="Find the landmarks"):
+    with pytest.raises(InvalidEdit, match="not known yet; find them first"):
         preview(task)
 
 

@@ -57,14 +57,16 @@ def test_a_ridge_draws_the_map_towards_a_shift() -> None:
 
 def test_the_start_comes_to_the_end(picture: np.ndarray) -> None:
     pairs = np.array([(24.5, 30.5)]), np.array([(36.5, 33.5)])
-    result = pulled(picture, square(8, 56), pairs, band=6)
+    result = pulled(picture, depth(square(8, 56)), pairs, band=6)
     np.testing.assert_allclose(result[33, 36], picture[30, 24], atol=0.1)
 
 
 def test_nothing_changes_outside_the_region(picture: np.ndarray) -> None:
     region = square(8, 56)
     before = picture.copy()
-    result = pulled(picture, region, (np.array([(24.0, 30.0)]), np.array([(40.0, 40.0)])), band=6)
+    result = pulled(
+        picture, depth(region), (np.array([(24.0, 30.0)]), np.array([(40.0, 40.0)])), band=6
+    )
     np.testing.assert_array_equal(result[~region], picture[~region])
     np.testing.assert_array_equal(picture, before)
     assert (result[region] != picture[region]).any()
@@ -72,13 +74,15 @@ def test_nothing_changes_outside_the_region(picture: np.ndarray) -> None:
 
 def test_points_that_stay_keep_the_picture(picture: np.ndarray) -> None:
     stay = np.array([(24.0, 30.0), (40.0, 12.0)])
-    np.testing.assert_allclose(pulled(picture, square(8, 56), (stay, stay), 6), picture, atol=1e-3)
+    np.testing.assert_allclose(
+        pulled(picture, depth(square(8, 56)), (stay, stay), 6), picture, atol=1e-3
+    )
 
 
 def test_the_border_of_the_picture_is_not_held(picture: np.ndarray) -> None:
     region = square(0, 40)
     pairs = np.array([(20.0, 20.0)]), np.array([(14.0, 20.0)])
-    result = pulled(picture, region, pairs, band=6)
+    result = pulled(picture, depth(region), pairs, band=6)
     np.testing.assert_allclose(result[20, 0], picture[20, 6], atol=0.1)
 
 

@@ -127,12 +127,19 @@ class Face(Task):
 
     @property
     def goals(self) -> np.ndarray:
-        """(68, 2) where the landmarks shall come at this strength, inside the picture."""
-        there = (1 - self.strength) * self.source_landmarks + self.strength * self.target_landmarks
+        """(68, 2) where the landmarks shall come at this strength, inside the picture.
+
+        Raises:
+            InvalidEdit: the landmarks of either face are still to be found (see `prepared`).
+        """
+        now, target = self.source_landmarks, self.target_landmarks
+        if now is None or target is None:
+            raise InvalidEdit("The landmarks of the face are not known yet; find them first.")
+        there = (1 - self.strength) * now + self.strength * target
         return np.clip(there, 0, np.nextafter((self.size.width, self.size.height), 0))
 
     def _both(self) -> np.ndarray:
-        return np.concatenate([self.source_landmarks, self.goals])
+        return np.concatenate([self.goals, self.source_landmarks])
 
     def region(self) -> np.ndarray:
         return self._surroundings(MARGIN)
@@ -145,7 +152,7 @@ class Face(Task):
         return dilated(mask > 0, margin * np.ptp(self._both()[:, 1]))
 
     def targets(self) -> tuple[tuple[Point, Point], ...]:
-        now, goals = self.source_landmarks, self.goals
+        goals, now = self.goals, self.source_landmarks
         chosen = [p for group in self.groups for p in GROUPS[group]]
         return tuple((Point(*now[p]), Point(*goals[p])) for p in chosen)
 
