@@ -76,7 +76,7 @@ class UnetConfig:
     head: int = 32
     groups: int = 16
     caption_dropout: float = 0.1
-    snr_power: float = 0.5
+    snr_power: float = 0.0
     minutes: float = 130.0
     optimisation: Optimisation = field(default=Optimisation(batch=8, learning_rate=1e-3))
 

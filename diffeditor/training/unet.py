@@ -1,10 +1,10 @@
 """Third stage: the denoiser, trained on latents with CLIP's text encoder frozen.
 
 eps prediction on the noise schedule of Stable Diffusion 1.5. Timesteps are stratified over the
-batch. The error of eps falls about as the root of the signal to noise ratio, from 0.4 at t = 1 to
-0.003 at 999; weighted by the inverse root all levels contribute alike, so that the little there is
-to gain at the noisy ones, where a caption tells most, is not lost in the clean ones' gradients. A
-tenth of the captions is empty, the others are varied.
+batch. The error of eps falls about as the root of the signal-to-noise ratio, from 0.4 at t = 1 to
+0.003 at 999; weights snr ** -0.5 let all levels contribute alike, which teaches captions sooner, but
+leaves the clean levels too weak for edits (docs/experiments.md): the default is to weigh all errors
+alike. A tenth of the captions is empty, the others are varied.
 """
 
 from __future__ import annotations
