@@ -114,7 +114,7 @@ def test_a_file_of_the_server_is_never_read(
     image.save(tmp_path / "private.png")
     mine = upload(url, tmp_path / "private.png")
     ran = len(editor.runs)
-    rest = [None, None, "all", None, "diffeditor", {}, 0]
+    rest = [None, None, "all", 1.0, None, "diffeditor", {}, 0]
     for path in (
         str(tmp_path / "private.png"),
         f"{Path(mine).parent}/../../../{tmp_path}/private.png",
@@ -131,7 +131,8 @@ def test_nothing_is_fetched_for_a_stranger(address: str, key: str, served: Serve
     url, editor = served
     ran = len(editor.runs)
     picture = {"path": "a.png", **MARK, key: address}
-    answer = ask(url, "face", [picture, picture, None, None, "all", None, "diffeditor", {}, 0])
+    rest = [None, None, "all", 1.0, None, "diffeditor", {}, 0]
+    answer = ask(url, "face", [picture, picture, *rest])
     assert "event: error" in answer
     assert key != "path" or text.NOT_UPLOADED in answer
     assert len(editor.runs) == ran
