@@ -2,9 +2,9 @@
 
 eps prediction on the noise schedule of Stable Diffusion 1.5. Timesteps are stratified over the
 batch. The error of eps falls about as the root of the signal-to-noise ratio, from 0.4 at t = 1 to
-0.003 at 999; weights snr ** -0.5 let all levels contribute alike, which teaches captions sooner, but
-leaves the clean levels too weak for edits (docs/experiments.md): the default is to weigh all errors
-alike. A tenth of the captions is empty, the others are varied.
+0.003 at 999. Weights snr ** -0.5 let all levels contribute alike, which teaches captions sooner but
+leaves the clean levels too weak for edits (docs/experiments.md): by default all errors weigh alike.
+A tenth of the captions is empty, the others are varied.
 """
 
 from __future__ import annotations
