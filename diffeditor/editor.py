@@ -495,7 +495,7 @@ def _resolved_device(device: str) -> torch.device:
 
 def _no_landmarks(_portrait: Image.Image) -> np.ndarray:
     raise NoFaceFound(
-        "This model has no landmark finder; give the file of one, or all landmarks by hand."
+        "This model has no landmark finder: give source_landmarks and target_landmarks, or a finder."
     )
 
 

@@ -25,7 +25,7 @@ def test_another_file_is_refused(tmp_path: Path) -> None:
 
 def test_a_model_without_a_finder_can_be_given_one(tiny_folder: Path) -> None:
     face = Image.fromarray(render(random_face(3), 96).image)
-    with pytest.raises(NoFaceFound, match="give the file of one"):
+    with pytest.raises(NoFaceFound, match="or a finder"):
         load_editor(tiny_folder, device="cpu").find_landmarks(face)
     found = load_editor(tiny_folder, device="cpu", landmarks=SHIPPED).find_landmarks(face)
     assert found.shape == (68, 2)
