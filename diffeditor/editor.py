@@ -495,7 +495,7 @@ def _resolved_device(device: str) -> torch.device:
 
 def _no_landmarks(_portrait: Image.Image) -> np.ndarray:
     raise NoFaceFound(
-        "This model has no landmark finder: give source_landmarks and target_landmarks, or a finder."
+        "The model has no landmark finder: give source_landmarks and target_landmarks, or a finder."
     )
 
 
