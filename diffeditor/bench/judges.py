@@ -9,10 +9,8 @@ from typing import cast
 
 import numpy as np
 import torch
-from diffusers.utils import logging as diffusers_logging
 from PIL import Image
 from transformers import CLIPVisionModelWithProjection
-from transformers.utils import logging as transformers_logging
 
 from diffeditor.backbones.stable_diffusion import SETTINGS_FILE
 from diffeditor.bench.landmarks import Finder
@@ -74,13 +72,6 @@ class Judges:
     def strengths(self, task: str) -> dict[str, float]:
         """The strengths that the model has for a task, as they were when first asked for."""
         return self._strengths.get(task, {})
-
-
-def quiet_libraries() -> None:
-    """Keep reports and progress bars of the libraries beneath out of the terminal."""
-    for logging in (diffusers_logging, transformers_logging):
-        logging.set_verbosity_error()
-        logging.disable_progress_bar()
 
 
 def _digest(file: Path) -> bytes:

@@ -17,8 +17,9 @@ from torch import Tensor
 
 from diffeditor.attention import AttentionPass
 from diffeditor.backbones import StableDiffusion
+from diffeditor.backbones.quiet import quiet_libraries
 from diffeditor.bench.drawing import sheet
-from diffeditor.bench.judges import Judges, quiet_libraries
+from diffeditor.bench.judges import Judges
 from diffeditor.bench.metrics import psnr
 from diffeditor.bench.model import KINDS, as_batch, as_pictures, bare_model, world
 from diffeditor.bench.options import add_common_arguments, check_from_one, write_json

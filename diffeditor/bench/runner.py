@@ -7,9 +7,10 @@ from pathlib import Path
 
 from PIL import Image
 
+from diffeditor.backbones.quiet import quiet_libraries
 from diffeditor.bench.columns import Column, column
 from diffeditor.bench.drawing import asked, asked_path
-from diffeditor.bench.judges import Judges, quiet_libraries
+from diffeditor.bench.judges import Judges
 from diffeditor.bench.measure import VERSION, Yardstick
 from diffeditor.bench.pool import run_jobs, told
 from diffeditor.bench.store import Place, Record

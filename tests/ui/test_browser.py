@@ -10,6 +10,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests.ui.fakes import FakeEditor
+from tests.ui.watch import watched
 from ui import text
 from ui.tabs import TOOLS
 
@@ -50,21 +51,12 @@ def page(browser: Browser, served: Served) -> Iterator[Page]:
     opened = browser.new_page(viewport={"width": 1280, "height": 900})
     opened.set_default_timeout(PATIENCE)
     expect.set_options(timeout=PATIENCE)
-    wrong: list[str] = []
-    opened.on("console", lambda said: wrong.append(said.text) if said.type == "error" else None)
-    opened.on("pageerror", lambda error: wrong.append(str(error)))
-    opened.on(
-        "request", lambda asked: None if is_local(asked.url, url) else wrong.append(asked.url)
-    )
+    wrong = watched(opened, url)
     opened.goto(url)
     expect(opened.get_by_role("tab", name=TOOLS["drag"].title, exact=True)).to_be_visible()
     yield opened
     opened.close()
     assert wrong == []
-
-
-def is_local(asked: str, page: str) -> bool:
-    return asked.startswith((page, "data:", "blob:"))
 
 
 def show_example(page: Page, tool: str) -> None:

@@ -12,6 +12,7 @@ from playwright.sync_api import Browser, expect, sync_playwright
 
 from tests.ui.canvas.demo import ball_mask, build, picture
 from tests.ui.canvas.driver import PATIENCE, Driver
+from tests.ui.watch import watched
 from ui.canvas import Patch
 from ui.canvas.value import TOOLS, VERSION
 
@@ -91,19 +92,10 @@ def driver(browser: Browser, demo: str, screen: dict[str, Any]) -> Iterator[Driv
     opened = context.new_page()
     opened.set_default_timeout(PATIENCE)
     expect.set_options(timeout=PATIENCE)
-    wrong: list[str] = []
-    opened.on("console", lambda said: wrong.append(said.text) if said.type == "error" else None)
-    opened.on("pageerror", lambda error: wrong.append(str(error)))
-    opened.on(
-        "request", lambda asked: None if is_local(asked.url, demo) else wrong.append(asked.url)
-    )
+    wrong = watched(opened, demo)
     opened.goto(demo)
     driven = Driver(opened, {})
     driven.settle()
     yield driven
     context.close()
     assert wrong == []
-
-
-def is_local(asked: str, page: str) -> bool:
-    return asked.startswith((page, "data:", "blob:"))
