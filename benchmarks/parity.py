@@ -192,15 +192,17 @@ _TASKS: dict[str, Callable[[Trace], Task]] = {
 def masks_of(task: Task, grid: Grid) -> dict[str, Tensor]:
     """Our masks under the names of the recorded ones."""
     if isinstance(task, Move):
-        c = task.cells(grid)
+        c = task.cells(grid, whole_cells=True)
         return {"mask_cur": c.dst, "mask_other": c.keep, "mask_non_overlap": c.vacated}
     if isinstance(task, Appearance):
         b, r = task.cells(grid)
         return {"mask_base_cur": b, "mask_replace_cur": r}
     if isinstance(task, Paste):
-        cells = task.cells(grid)
+        cells = task.cells(grid, whole_cells=True)
         return {"mask_base_cur": cells.b, "mask_replace_cur": cells.r}
-    patches = Patches.between(task.targets(), grid.source, grid.feature, grid.device)
+    patches = Patches.between(
+        task.targets(), grid.source, grid.feature, grid.device, whole_cells=True
+    )
     return {
         "mask_cur": _scattered(patches.end, grid.feature),
         "mask_tar": _scattered(patches.start, grid.feature),

@@ -66,19 +66,20 @@ def inverse(weight: float, s: Tensor) -> Tensor:
 
 def patch_similarities(a: Tensor, b: Tensor, patches: Patches) -> Tensor:
     """(P,) mean mu(cos) of each pair's end patch in a and start patch in b."""
-    cos = _patch_cosines(a, patches.end, b, patches.start)
+    cos = F.cosine_similarity(_cells(a, patches.end), patches.starts(b), dim=0)
     return unit((cos * patches.valid).sum(1) / patches.valid.sum(1))
 
 
 def left_similarities(a: Tensor, b: Tensor, patches: Patches) -> Tensor:
     """(P,) mean mu(cos) of a and b over the start cells that no end patch covers; 0 without any."""
-    cos = unit(_patch_cosines(a, patches.start, b, patches.start)) * patches.left
+    a, b = _cells(a, patches.start), _cells(b, patches.start)
+    cos = unit(F.cosine_similarity(a, b, dim=0)) * patches.left
     return cos.sum(1) / patches.left.sum(1).clamp_min(1)
 
 
-def _patch_cosines(a: Tensor, a_cells: Tensor, b: Tensor, b_cells: Tensor) -> Tensor:
-    left, right = a.flatten(2)[0, :, a_cells], b.flatten(2)[0, :, b_cells]
-    return F.cosine_similarity(left, right, dim=0)
+def _cells(x: Tensor, cells: Tensor) -> Tensor:
+    """x (1, C, h, w) in the cells (P, 9) of that index: (C, P, 9)."""
+    return x.flatten(2)[0, :, cells]
 
 
 def levels(gen: Sequence[Tensor], ref: Sequence[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:

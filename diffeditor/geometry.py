@@ -143,11 +143,13 @@ class ObjectMap:
     scale: float = 1.0
 
     def rescaled(self, source: Size, target: Size) -> "ObjectMap":
-        """The map on another grid; an unscaled shift is rounded there, cells map to cells."""
+        """The map on another grid."""
         shift = self.shift.rescaled(source, target)
-        if self.scale == 1.0:
-            shift = shift.rounded()
         return ObjectMap(self.centre.rescaled(source, target), shift, self.scale)
+
+    def rounded(self) -> "ObjectMap":
+        """This map, but an unscaled shift is rounded, so that cells map to cells."""
+        return replace(self, shift=self.shift.rounded()) if self.scale == 1.0 else self
 
     def shifted(self, dx: float, dy: float) -> "ObjectMap":
         """This map, then a shift."""

@@ -11,6 +11,7 @@ from diffeditor.geometry import ObjectMap, Point, Shift, Size
 from diffeditor.masks import (
     CellMap,
     Patches,
+    PlaceMap,
     bounding_box,
     box_centre,
     grid_mask,
@@ -69,8 +70,8 @@ def test_nothing_wraps_round(grid: Size, dx: float, dy: float, scale: float, see
     assert moved.shape == mask.shape
     for row, column in zip(*np.nonzero(moved), strict=True):
         centre = object_map.centre
-        x = centre.x + (column - centre.x - dx) / scale + 1e-6
-        y = centre.y + (row - centre.y - dy) / scale + 1e-6
+        x = centre.x + (column + 0.5 - centre.x - dx) / scale + 1e-6
+        y = centre.y + (row + 0.5 - centre.y - dy) / scale + 1e-6
         assert mask[int(np.floor(y)), int(np.floor(x))] and x >= 0 and y >= 0
 
 
@@ -108,6 +109,39 @@ def test_a_cell_is_inside_where_most_of_it_is(grid: Size, source: Size, seed: in
     got = grid_mask(mask, grid, CPU)
     assert got.shape == (1, 1, grid.height, grid.width) and got.dtype is torch.float32
     assert np.array_equal(got[0, 0].numpy() > 0, cells)
+
+
+@given(dx=st.integers(-9, 9), dy=st.integers(-9, 9), grid=grids)
+def test_whole_shifts_need_nothing_between_cells(dx: int, dy: int, grid: Size) -> None:
+    x, object_map = (
+        random_tensor(2, 3, grid.height, grid.width),
+        ObjectMap(Point(0, 0), Shift(dx, dy)),
+    )
+    exact, whole = (kind.of(object_map, grid, CPU)(x) for kind in (PlaceMap, CellMap))
+    assert torch.allclose(exact, whole, atol=1e-3)
+
+
+@given(dx=st.floats(-4, 4), dy=st.floats(-4, 4), scale=st.floats(0.5, 2))
+def test_a_map_between_cells_keeps_the_fraction(dx: float, dy: float, scale: float) -> None:
+    """A ramp that tells its own place is found where the object's map puts it."""
+    grid = Size(24, 32)
+    rows, columns = (torch.arange(n) + 0.5 for n in (24, 32))
+    ramp = torch.stack([columns.expand(24, 32), rows[:, None].expand(24, 32)])[None]
+    object_map = ObjectMap(Point(16, 12), Shift(dx, dy), scale)
+    moved = PlaceMap.of(object_map, grid, CPU)(ramp)
+    shown = Point(*moved[0, :, 12, 16].tolist())
+    assert object_map.forward(shown).x == pytest.approx(16.5, abs=1e-3)
+    assert object_map.forward(shown).y == pytest.approx(12.5, abs=1e-3)
+
+
+@given(dx=st.floats(-9, 9), scale=st.floats(0.5, 2), left=st.integers(30, 40))
+def test_a_resized_mask_is_not_pushed_aside(dx: float, scale: float, left: int) -> None:
+    """At any size and shift its middle is off by half a cell at most."""
+    mask = np.zeros((8, 100), np.bool_)
+    mask[:, left : left + 20] = True
+    object_map = ObjectMap(Point(left + 10, 4), Shift(dx, 0), scale)
+    columns = np.flatnonzero(moved_mask(mask, object_map)[4])
+    assert columns.mean() + 0.5 == pytest.approx(left + 10 + dx, abs=0.51)
 
 
 def test_a_small_mask_keeps_a_cell() -> None:
@@ -166,6 +200,19 @@ def test_patches_are_copied_from_the_untouched_latents(
             if all(0 <= r < grid.height and 0 <= c < grid.width for r, c in places):
                 expected[:, :, *places[1]] = before[:, :, *places[0]]
     assert torch.equal(got, expected)
+
+
+@given(start=st.tuples(*[st.floats(4, 7)] * 2), end=st.tuples(*[st.floats(4, 7)] * 2))
+def test_a_patch_keeps_the_fraction_of_its_way(
+    start: tuple[float, float], end: tuple[float, float]
+) -> None:
+    """End cells show the start's surroundings exactly as far off as they are from the end."""
+    places = torch.arange(12) + 0.5
+    ramp = torch.stack([places.expand(12, 12), places[:, None].expand(12, 12)])[None]
+    got = patches([(Point(*start), Point(*end))], Size(12, 12))
+    shown, there = got.starts(ramp)[:, 0], ramp.flatten(2)[0][:, got.end[0]]
+    way = torch.tensor(end) - torch.tensor(start)
+    assert torch.allclose(there - shown, way[:, None].expand(2, 9), atol=1e-4)
 
 
 @pytest.mark.parametrize("grid", FORMATS)

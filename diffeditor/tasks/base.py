@@ -17,7 +17,7 @@ from diffeditor.config import Preset, Strengths
 from diffeditor.errors import InvalidEdit, OutOfBounds
 from diffeditor.geometry import Box, ObjectMap, Point, Size, crop_box
 from diffeditor.images import ImageSource, MaskSource, load_image, load_mask, resize_image
-from diffeditor.masks import bounding_box
+from diffeditor.masks import CORNER, CellMap, GridMap, PlaceMap, bounding_box
 from diffeditor.plan import EditPlan, Grid
 
 MAX_POINTS = 100
@@ -195,6 +195,26 @@ def _checked_pair_of_points(pair: Any, number: int, size: Size) -> tuple[Point, 
 def loaded_mask(mask: MaskSource, size: Size, name: str) -> np.ndarray:
     """A mask of a picture of this size that selects some but not all of it."""
     return load_mask(mask, size, name)
+
+
+def grid_maps(object_map: ObjectMap, grid: Grid, *, whole_cells: bool) -> tuple[GridMap, GridMap]:
+    """An object's map (in pixels of the source) on the feature and on the latent grid.
+
+    Latents always move as whole cells, since a mean of noise is no noise. Features, which only
+    guide, keep the fraction of a cell that the object moves by; with `whole_cells` they do not, and
+    everything is rounded as in the release.
+    """
+    on_features = object_map.rescaled(grid.source, grid.feature)
+    on_latents = object_map.rescaled(grid.source, grid.latent)
+    if whole_cells:
+        return (
+            CellMap.of(on_features.rounded(), grid.feature, grid.device, CORNER),
+            CellMap.of(on_latents.rounded(), grid.latent, grid.device, CORNER),
+        )
+    return (
+        PlaceMap.of(on_features, grid.feature, grid.device),
+        CellMap.of(on_latents, grid.latent, grid.device),
+    )
 
 
 def dilated(mask: np.ndarray, radius: float) -> np.ndarray:

@@ -101,7 +101,9 @@ class Drag(Task):
     def plan(self, grid: Grid, strengths: Strengths, preset: Preset) -> EditPlan:
         device, w = grid.device, strengths
         on_features, on_latents = (
-            Patches.between(self.targets(), grid.source, cells, device)
+            Patches.between(
+                self.targets(), grid.source, cells, device, whole_cells=preset.whole_cells
+            )
             for cells in (grid.feature, grid.latent)
         )
         outside = e.active(1 - grid_mask(as_mask(self.mask), grid.feature, device))

@@ -157,7 +157,13 @@ class Face(Task):
         return tuple((Point(*now[p]), Point(*goals[p])) for p in chosen)
 
     def plan(self, grid: Grid, strengths: Strengths, preset: Preset) -> EditPlan:
-        patches = Patches.between(self.targets(), grid.source, grid.feature, grid.device)
+        patches = Patches.between(
+            self.targets(),
+            grid.source,
+            grid.feature,
+            grid.device,
+            whole_cells=preset.whole_cells,
+        )
 
         def energies(gen: Features, ref: Features) -> e.Energies:
             similar = (e.patch_similarities(c, f, patches) for c, f in e.levels(gen, ref))

@@ -23,7 +23,7 @@ from diffeditor.config import Preset, StepWindow, Strengths
 from diffeditor.errors import InvalidEdit, OutOfBounds
 from diffeditor.geometry import STILL, Box, ObjectMap, Point, Shift
 from diffeditor.images import MaskSource
-from diffeditor.masks import CellMap, bounding_box, box_centre, grid_mask, moved_mask
+from diffeditor.masks import GridMap, bounding_box, box_centre, grid_mask, moved_mask
 from diffeditor.plan import EditPlan, Features, Grid, KVRule
 from diffeditor.tasks.base import (
     Carried,
@@ -34,6 +34,7 @@ from diffeditor.tasks.base import (
     checked_scale,
     dilated,
     extent,
+    grid_maps,
     loaded_mask,
 )
 
@@ -133,16 +134,12 @@ class Move(Task):
             return ()
         return ("Part of the object leaves the picture and is cut off there.",)
 
-    def cells(self, grid: Grid) -> "MoveCells":
+    def cells(self, grid: Grid, *, whole_cells: bool = False) -> "MoveCells":
         """The object's masks and maps on the grids."""
         device, mask = grid.device, as_mask(self.mask)
-        on_features, on_latents = (
-            CellMap.of(self.object_map.rescaled(grid.source, cells), cells, device)
-            for cells in (grid.feature, grid.latent)
-        )
-        src = grid_mask(mask, grid.feature, device)
-        src_z = grid_mask(mask, grid.latent, device)
-        dst, dst_z = on_features(src), on_latents(src_z)
+        on_features, on_latents = grid_maps(self.object_map, grid, whole_cells=whole_cells)
+        src, src_z = (grid_mask(mask, cells, device) for cells in (grid.feature, grid.latent))
+        dst, dst_z = (on_features(src) > 0.5).float(), on_latents(src_z)
         if not dst.any() or not dst_z.any():
             raise OutOfBounds("Too little of the object stays in the picture; shift it less.")
         keep = (1 - src) * (1 - dst)
@@ -153,7 +150,7 @@ class Move(Task):
         return MoveCells(on_features, on_latents, src, dst, keep, vacated, fill, src_z, dst_z)
 
     def plan(self, grid: Grid, strengths: Strengths, preset: Preset) -> EditPlan:
-        cells = self.cells(grid)
+        cells = self.cells(grid, whole_cells=preset.whole_cells)
         keep, vacated, fill = (e.active(m) for m in (cells.keep, cells.vacated, cells.fill))
         w, moved, dst, dst_z = strengths, cells.on_features, cells.dst, cells.dst_z
 
@@ -188,8 +185,8 @@ class Move(Task):
 class MoveCells:
     """A move on the grids: float masks (1, 1, height, width), those with _z on the latent grid."""
 
-    on_features: CellMap
-    on_latents: CellMap
+    on_features: GridMap
+    on_latents: GridMap
     src: Tensor
     dst: Tensor
     keep: Tensor

@@ -19,7 +19,7 @@ from diffeditor.errors import OutOfBounds
 from diffeditor.geometry import STILL, Box, ObjectMap, Shift, Size
 from diffeditor.images import ImageSource, MaskSource, load_image
 from diffeditor.masks import (
-    CellMap,
+    GridMap,
     box_centre,
     grid_mask,
     moved_mask,
@@ -36,6 +36,7 @@ from diffeditor.tasks.base import (
     checked_scale,
     dilated,
     extent,
+    grid_maps,
     loaded_mask,
     size_of,
 )
@@ -157,22 +158,18 @@ class Paste(Task):
             return ()
         return ("Part of the object leaves the picture and is cut off there.",)
 
-    def cells(self, grid: Grid) -> "PasteCells":
+    def cells(self, grid: Grid, *, whole_cells: bool = False) -> "PasteCells":
         """The object's masks and maps on the grids."""
-        device = grid.device
         _, mask, object_map = self._fitted()
-        on_features, on_latents = (
-            CellMap.of(object_map.rescaled(grid.source, cells), cells, device)
-            for cells in (grid.feature, grid.latent)
-        )
-        r = grid_mask(mask, grid.feature, device)
-        b, b_z = on_features(r), on_latents(grid_mask(mask, grid.latent, device))
+        on_features, on_latents = grid_maps(object_map, grid, whole_cells=whole_cells)
+        r, r_z = (grid_mask(mask, cells, grid.device) for cells in (grid.feature, grid.latent))
+        b, b_z = (on_features(r) > 0.5).float(), on_latents(r_z)
         if not b.any() or not b_z.any():
             raise OutOfBounds("Too little of the object stays in the picture; shift it less.")
         return PasteCells(on_features, on_latents, b, r, b_z)
 
     def plan(self, grid: Grid, strengths: Strengths, preset: Preset) -> EditPlan:
-        cells, w = self.cells(grid), strengths
+        cells, w = self.cells(grid, whole_cells=preset.whole_cells), strengths
         b, b_z, on_features = cells.b, cells.b_z, cells.on_features
         rest = e.active(1 - b)
 
@@ -202,8 +199,8 @@ class Paste(Task):
 class PasteCells:
     """A paste on the grids: float masks (1, 1, height, width), b_z on the latent grid."""
 
-    on_features: CellMap
-    on_latents: CellMap
+    on_features: GridMap
+    on_latents: GridMap
     b: Tensor
     r: Tensor
     b_z: Tensor
