@@ -1,10 +1,12 @@
 """An edit as data: stored as a JSON file or inside the result's PNG, and run again from there.
 
     {"version": 1, "task": "move", "model": "embedded", "seed": 0,
+     "vae": "stabilityai/sd-vae-ft-mse", "loras": ["style.safetensors:0.6"],
      "preset": "diffeditor" or {"base": "diffeditor", "steps": 20, ...fields that differ},
      "inputs": {"image": "data:image/png;base64,..." or "photo.png", "shift": [40, 0], ...}}
 
-Inputs are the fields of the task. Pictures and masks are embedded, or lie in the folder of the JSON
+The VAE and the LoRA files are there where the model was loaded with them. Inputs are the fields of
+the task. Pictures and masks are embedded, or lie in the folder of the JSON
 file and are named by a path relative to it. Recipes may come from strangers: whatever is malformed
 or reaches out of the folder raises InvalidSetting (or another InvalidEdit) with one sentence.
 """
@@ -13,7 +15,7 @@ import base64
 import json
 import os
 import types
-from collections.abc import Callable, Collection, Generator, Mapping
+from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import MISSING, dataclass, field, fields, is_dataclass, replace
 from io import BytesIO
@@ -39,7 +41,7 @@ MAX_SEED = 2**63 - 1
 PNG_LEVEL = 4
 """zlib's effort: on photographs as small as the default 6, in a third of the time."""
 
-_KEYS = ("version", "task", "model", "preset", "seed", "inputs")
+_KEYS = ("version", "task", "model", "vae", "loras", "preset", "seed", "inputs")
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _CHUNK_HEAD = CHUNK.encode() + b"\0" * 5
 """Keyword, then uncompressed, without language and translated keyword."""
@@ -67,7 +69,7 @@ class Recipe:
         inputs: the task's fields by name, in any form that the task takes.
         preset_name, changes: one of PRESETS and the fields in which the edit's preset differs.
         seed: from 0.
-        model: what `load_editor` takes.
+        model, vae, loras: what `load_editor` takes; LoRA files with their scales, in order.
     """
 
     task_name: str
@@ -76,6 +78,8 @@ class Recipe:
     changes: Mapping[str, Any] = field(default_factory=dict[str, Any])
     seed: int = 0
     model: str = "embedded"
+    vae: str | None = None
+    loras: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         if not isinstance(self.task_name, str) or self.task_name not in TASKS:
@@ -91,6 +95,12 @@ class Recipe:
             raise InvalidSetting(f"seed must be a whole number from 0, not {self.seed!r}.")
         if not isinstance(self.model, str) or not self.model:
             raise InvalidSetting(f"model must be the name of a model, not {self.model!r}.")
+        if self.vae is not None and (not isinstance(self.vae, str) or not self.vae):
+            raise InvalidSetting(f"vae must be the name of a VAE, not {self.vae!r}.")
+        if not isinstance(self.loras, list | tuple) or not all(
+            isinstance(lora, str) and lora for lora in self.loras
+        ):
+            raise InvalidSetting(f"loras must be a list of LoRA files, not {self.loras!r}.")
 
     @classmethod
     def from_task(
@@ -99,6 +109,8 @@ class Recipe:
         preset: str | Preset = "diffeditor",
         seed: int = 0,
         model: str = "embedded",
+        vae: str | None = None,
+        loras: Sequence[str] = (),
     ) -> "Recipe":
         """The recipe of this edit. Nothing is encoded before it is stored."""
         preset_name, changes = _nearest_preset(find_preset(preset))
@@ -110,6 +122,8 @@ class Recipe:
             changes=changes,
             seed=seed,
             model=model,
+            vae=vae,
+            loras=tuple(loras),
         )
 
     @classmethod
@@ -141,6 +155,8 @@ class Recipe:
             changes=changes,
             seed=entries.get("seed", 0),
             model=entries.get("model", "embedded"),
+            vae=entries.get("vae"),
+            loras=entries.get("loras", ()),
         )
         pictures = _picture_fields(TASKS[recipe.task_name])
         read = {
@@ -196,10 +212,12 @@ class Recipe:
         task = self.task()
         inputs = {item.name: getattr(task, item.name) for item in fields(task)}
         preset = {"base": self.preset_name, **{k: _plain(v) for k, v in self.changes.items()}}
+        parts = {"vae": self.vae, "loras": list(self.loras)}
         return {
             "version": VERSION,
             "task": self.task_name,
             "model": self.model,
+            **{name: part for name, part in parts.items() if part},
             "preset": preset if self.changes else self.preset_name,
             "seed": self.seed,
             "inputs": {

@@ -130,6 +130,21 @@ def test_own_presets_are_stored_as_changes(move):
     assert Recipe.load(recipe.to_dict()).preset() == preset
 
 
+def test_a_recipe_keeps_the_vae_and_the_loras_of_its_model(tmp_path, move):
+    loras = ["style.safetensors:0.6", "faces.safetensors"]
+    recipe = Recipe.from_task(move, model="some/model", vae="some/vae", loras=loras)
+    assert recipe.to_dict()["loras"] == loras
+    recipe.save(tmp_path / "edit.json")
+    loaded = Recipe.load(tmp_path / "edit.json")
+    assert (loaded.model, loaded.vae, list(loaded.loras)) == ("some/model", "some/vae", loras)
+
+
+def test_recipes_without_a_vae_and_loras_are_as_they_were(data):
+    assert not {"vae", "loras"} & data.keys()
+    loaded = Recipe.load(data)
+    assert (loaded.vae, loaded.loras) == (None, ())
+
+
 def test_saving_beside_writes_pictures_that_can_be_moved_along(tmp_path, move):
     folder = tmp_path / "a"
     folder.mkdir()
@@ -232,6 +247,12 @@ SPOILED = [
     ({"seed": "0"}, "seed must be"),
     ({"model": ""}, "model must be"),
     ({"model": 3}, "model must be"),
+    ({"vae": ""}, "vae must be the name of a VAE, not ''"),
+    ({"vae": 3}, "vae must be"),
+    ({"loras": "style.safetensors"}, "loras must be a list of LoRA files"),
+    ({"loras": {"style.safetensors": 1}}, "loras must be a list"),
+    ({"loras": ["style.safetensors", 3]}, "loras must be a list"),
+    ({"loras": [""]}, "loras must be a list"),
     ({"preset": "best"}, "no preset 'best'"),
     ({"preset": 3}, "preset must be an object"),
     ({"preset": {"base": "best"}}, "no preset 'best'"),
