@@ -161,8 +161,17 @@ class Editor:
     Thread-safe: a second edit waits until the first has ended or its generator is closed.
     """
 
-    def __init__(self, backbone: Backbone, find_landmarks: LandmarkFinder | None = None) -> None:
+    def __init__(
+        self,
+        backbone: Backbone,
+        find_landmarks: LandmarkFinder | None = None,
+        *,
+        vae: str | None = None,
+        loras: Sequence[str] = (),
+    ) -> None:
+        """vae, loras: names of what the backbone was loaded with, for the recipes of its edits."""
         self._model: Backbone | None = backbone
+        self._vae, self._loras = vae, tuple(loras)
         self._find_landmarks = find_landmarks or _no_landmarks
         self._cache = TrajectoryCache()
         self._lock = threading.Lock()
@@ -337,7 +346,9 @@ class Editor:
             "reached": _reached(sampler.guidance, job),
             "warnings": [*task.warnings(), *self._dropped(task), *self._unprompted(job)],
         }
-        recipe = Recipe.from_task(task, job.preset, seed, self.model_name)
+        recipe = Recipe.from_task(
+            task, job.preset, seed, self.model_name, vae=self._vae, loras=self._loras
+        )
         result = Result(image=image, metadata=metadata, recipe=recipe)
         yield Step(index=total, total=total, phase="decode", message="Done", result=result)
 
@@ -453,7 +464,12 @@ def load_editor(
         allow_pickle=allow_pickle,
     )
     best = torch.float16 if where.type == "cuda" else torch.float32
-    return Editor(backbone.to(where, dtype or best), _landmark_finder(source, landmarks))
+    return Editor(
+        backbone.to(where, dtype or best),
+        _landmark_finder(source, landmarks),
+        vae=None if vae is None else os.fspath(vae),
+        loras=loras,
+    )
 
 
 def _found_vae(vae: Source, allow_pickle: bool) -> Path:

@@ -10,8 +10,9 @@ from torch import Tensor
 from diffeditor.backbones import Lora, load_stable_diffusion
 from diffeditor.backbones.lora import add_loras
 from diffeditor.backbones.parts import Parts, folder_parts
+from diffeditor.editor import load_editor
 from diffeditor.errors import InvalidSetting, ModelUnavailable
-from tests.tiny import random_tensor
+from tests.tiny import SIDES, quick, random_tensor, sample_task
 
 UNET_LAYER = "down_blocks.0.attentions.0.transformer_blocks.0.attn1.to_q"
 TEXT_LAYER = "encoder.layers.0.self_attn.q_proj"
@@ -151,3 +152,13 @@ def test_a_missing_file_is_refused(text: str) -> None:
 def test_a_scale_that_is_no_number_is_refused(lora: Path) -> None:
     with pytest.raises(InvalidSetting, match="finite"):
         Lora.parse(f"{lora}:nan")
+
+
+def test_a_results_recipe_names_the_vae_and_loras(lora: Path, tiny_folder: Path) -> None:
+    editor = load_editor(
+        tiny_folder, device="cpu", vae=tiny_folder / "vae", loras=[f"{lora}:0.5", str(lora)]
+    )
+    recipe = editor.edit(sample_task("move", *SIDES["square"]), preset=quick(steps=4)).recipe
+    assert recipe.model == str(tiny_folder)
+    assert recipe.vae == str(tiny_folder / "vae")
+    assert recipe.loras == (f"{lora}:0.5", str(lora))
