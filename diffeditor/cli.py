@@ -186,7 +186,14 @@ def _edit(name: str, help: str) -> Command:
             for item in fields(TASKS[name])
         }
         preset = _chosen_preset(options)
-        recipe = Recipe.from_task(TASKS[name](**values), preset, options.seed, options.model)
+        recipe = Recipe.from_task(
+            TASKS[name](**values),
+            preset,
+            options.seed,
+            options.model,
+            vae=options.vae,
+            loras=options.lora,
+        )
         _carry_out(recipe, f"{Path(options.image).stem}-{name}.png", options)
 
     return _leaf(help, add_arguments, act)
@@ -282,7 +289,8 @@ def _carry_out(recipe: "Recipe", default_output: str, options: argparse.Namespac
     output = options.output or default_output
     _check_outputs(output, options.recipe)
     started = time.monotonic()
-    result = _followed(_loaded_editor(recipe.model, options), recipe)
+    editor = _loaded_editor(options, recipe.model, recipe.vae, recipe.loras)
+    result = _followed(editor, recipe)
     included = save_result(result, output, recipe=not options.no_recipe)
     if options.recipe is not None:
         result.recipe.save(options.recipe)
@@ -291,15 +299,17 @@ def _carry_out(recipe: "Recipe", default_output: str, options: argparse.Namespac
     print(f"{output}  {time.monotonic() - started:.1f} s")
 
 
-def _loaded_editor(model: str, options: argparse.Namespace) -> "Editor":
+def _loaded_editor(
+    options: argparse.Namespace, model: str, vae: str | None, loras: Sequence[str]
+) -> "Editor":
     """The editor, loaded without the reports and progress bars of the libraries beneath it."""
     from diffeditor.backbones.quiet import quiet_libraries
     from diffeditor.editor import load_editor
 
     quiet_libraries()
     given = {
-        "vae": options.vae,
-        "loras": options.lora,
+        "vae": vae,
+        "loras": list(loras),
         "landmarks": options.landmarks,
         "image_prompt": options.image_prompt,
         "image_encoder": options.image_encoder,
@@ -363,7 +373,9 @@ def _run_recipe(options: argparse.Namespace) -> None:
     from diffeditor.recipe import Recipe
 
     recipe = Recipe.load(options.source)
-    recipe = replace(recipe, model=options.model or recipe.model)
+    if options.model is not None:  # another model brings its own VAE and no LoRA files
+        recipe = replace(recipe, model=options.model, vae=None, loras=())
+    recipe = replace(recipe, vae=options.vae or recipe.vae, loras=options.lora or recipe.loras)
     _carry_out(recipe, f"{Path(options.source).stem}-again.png", options)
 
 
@@ -380,7 +392,8 @@ def _run_app(options: argparse.Namespace) -> None:
         raise DiffEditorError(
             f"The page needs {error.name!r}, which is not installed; install diffeditor[ui]."
         ) from error
-    launch(_loaded_editor(options.model, options), options.host, options.port)
+    editor = _loaded_editor(options, options.model, options.vae, options.lora)
+    launch(editor, options.host, options.port)
 
 
 def _add_worlds_arguments(parser: argparse.ArgumentParser) -> None:

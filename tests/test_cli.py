@@ -49,7 +49,14 @@ class CopyingEditor:
         result = Result(
             image=task.source,
             metadata={"warnings": list(self.warnings)},
-            recipe=Recipe.from_task(task, preset, seed, self.loaded[-1][0]),
+            recipe=Recipe.from_task(
+                task,
+                preset,
+                seed,
+                self.loaded[-1][0],
+                vae=self.parts[-1].get("vae"),
+                loras=self.parts[-1].get("loras", ()),
+            ),
         )
         try:
             for index, phase in enumerate(PHASES):
@@ -205,6 +212,37 @@ def test_a_recipe_file_is_written_on_demand_and_runs_with_another_model(editor):
     assert main("run edit.json -o a.png".split()) == 0
     assert main("run edit.json --model second --device cpu -o b.png".split()) == 0
     assert editor.loaded == [("first", "auto"), ("first", "auto"), ("second", "cpu")]
+
+
+@pytest.mark.parametrize(
+    ("given", "vae", "loras"),
+    [
+        ("", "v", ["a:0.5", "b"]),
+        ("--vae w", "w", ["a:0.5", "b"]),
+        ("--lora c", "v", ["c"]),
+        ("--model second", None, []),
+        ("--model second --vae w --lora c", "w", ["c"]),
+    ],
+)
+def test_a_recipe_is_run_with_its_vae_and_loras_unless_others_are_given(
+    editor, given: str, vae: str | None, loras: list[str]
+) -> None:
+    assert main(f"{MOVE} --vae v --lora a:0.5 --lora b --recipe edit.json".split()) == 0
+    assert main(f"run edit.json -o again.png --recipe again.json {given}".split()) == 0
+    again = Recipe.load("again.json")
+    assert (again.vae, list(again.loras)) == (vae, loras)
+
+
+def test_a_recipe_whose_lora_is_missing_is_refused_in_a_sentence(capsys) -> None:
+    assert main(f"{MOVE} --lora gone.safetensors".split()) == 2
+    Recipe(
+        task_name="move",
+        inputs={"image": "photo.png", "mask": "mask.png", "shift": (4, 0)},
+        loras=("gone.safetensors:0.6",),
+    ).save("edit.json")
+    capsys.readouterr()
+    assert main("run edit.json".split()) == 2
+    assert "There is no LoRA file 'gone.safetensors'; check the path." in capsys.readouterr().err
 
 
 def failing_load(path: str) -> bool:
