@@ -5,7 +5,7 @@ published release at its 50 steps, here as fractions of the run; [ours] our deci
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import Field, dataclass, field, fields, replace
 from fractions import Fraction
 from math import isfinite
 from typing import Any, Literal
@@ -77,8 +77,9 @@ class Preset:
     """
 
     description: str
-    steps: int = 50  # [P]
-    resolution: int | None = None  # side of the square the working area is close to; None: native
+    steps: int = field(default=50, metadata={"range": (MIN_STEPS, MAX_STEPS)})  # [P]
+    # side of the square the working area is close to; None: native
+    resolution: int | None = field(default=None, metadata={"range": (64, 4096), "unit": " pixels"})
     crop: Literal["auto", "none"] = "auto"  # [ours] edit a part of a large picture from near
     detail: bool = True  # [ours] add the source's fine detail to what is carried over as it is
     guide: tuple[StepWindow, ...] = (  # [R] every step, then every second one
@@ -90,12 +91,13 @@ class Preset:
     face_everywhere: bool = False  # [R] True: a face's gradient also acts far from the face
     sde: StepWindow = StepWindow(start=0.2, stop=0.4, after_start=True)  # [R] steps 11..19
     travel: StepWindow = StepWindow(start=0.4, stop=0.6, after_start=True, every=2)  # [R] 22..28
-    travel_rounds: int = 3  # [P] U
+    travel_rounds: int = field(default=3, metadata={"range": (1, 20)})  # [P] U
     travel_by: Literal["inversion", "noise"] = "inversion"  # [P] accurate; noise for the ablation
     image_prompt: StepWindow = StepWindow(start=0.2, stop=0.4)  # [R] steps 10..19 of sampling
     image_prompt_inversion: bool = True  # [P fig. 10]; [R] leaves it off
-    bank_from: float = 0.1  # [R] move, drag, face: steps 5..49 read the bank
-    bank_until: float = 0.7  # [R] paste, appearance: steps 0..35 read it
+    # [R] move, drag, face: steps 5..49 read the bank; paste, appearance: steps 0..35 read it
+    bank_from: float = field(default=0.1, metadata={"range": (0.0, 1.0)})
+    bank_until: float = field(default=0.7, metadata={"range": (0.0, 1.0)})
 
     guidance_scale: float | None = field(default=None, metadata={"range": (1.0, 20.0)})
     energy_scale: float | None = field(default=None, metadata={"range": (0.0, 100.0)})
@@ -108,18 +110,15 @@ class Preset:
     w_inpaint: float | None = field(default=None, metadata={"range": (0.0, 100.0)})
 
     def __post_init__(self) -> None:
-        _check_count("steps", self.steps, MIN_STEPS, MAX_STEPS)
-        if self.resolution is not None:
-            _check_count("resolution", self.resolution, 64, 4096, " pixels")
-        _check_count("travel_rounds", self.travel_rounds, 1, 20)
         _check_choice("travel_by", self.travel_by, ("inversion", "noise"))
         _check_choice("crop", self.crop, ("auto", "none"))
         _check_choice("whole_cells", self.whole_cells, (True, False))
         _check_choice("face_everywhere", self.face_everywhere, (True, False))
         _check_choice("detail", self.detail, (True, False))
         for item in fields(self):
-            if "range" in item.metadata:
-                _check_range(item.name, getattr(self, item.name), item.metadata["range"])
+            value = getattr(self, item.name)
+            if "range" in item.metadata and (value is not None or item.default is not None):
+                _check_number(item, value)
 
     def strengths(self, task: Strengths, model: Mapping[str, float]) -> Strengths:
         """The strengths in force: the task's own, then the model's, then this preset's."""
@@ -132,7 +131,15 @@ class Preset:
         return self.travel_rounds if (i, self.steps) in self.travel else 1
 
 
-def _check_count(name: str, value: Any, low: int, high: int, unit: str = "") -> None:
+def _check_number(item: Field[Any], value: Any) -> None:
+    low, high = item.metadata["range"]
+    if isinstance(low, int):
+        _check_count(item.name, value, low, high, item.metadata.get("unit", ""))
+    else:
+        _check_range(item.name, value, low, high)
+
+
+def _check_count(name: str, value: Any, low: int, high: int, unit: str) -> None:
     if isinstance(value, bool) or not isinstance(value, int):
         raise InvalidSetting(f"{name} must be a whole number, not {value!r}.")
     if not low <= value <= high:
@@ -144,10 +151,7 @@ def _check_choice(name: str, value: Any, choices: tuple[Any, ...]) -> None:
         raise InvalidSetting(f"{name} must be {' or '.join(map(repr, choices))}, not {value!r}.")
 
 
-def _check_range(name: str, value: Any, limits: tuple[float, float]) -> None:
-    if value is None:
-        return
-    low, high = limits
+def _check_range(name: str, value: Any, low: float, high: float) -> None:
     number = isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
     if not number or not low <= value <= high:
         raise InvalidSetting(f"{name} must be a number from {low:g} to {high:g}, not {value!r}.")

@@ -160,6 +160,8 @@ def test_a_wrong_window_is_refused(wrong: dict[str, Any]) -> None:
         ({"travel_by": "train"}, "travel_by must be 'inversion' or 'noise'"),
         ({"travel_rounds": 0}, "travel_rounds must be from 1 to 20, not 0"),
         ({"travel_rounds": 2.5}, "travel_rounds must be a whole number"),
+        ({"bank_from": 1.5}, "bank_from must be a number from 0 to 1, not 1.5"),
+        ({"bank_until": None}, "bank_until must be a number from 0 to 1"),
         ({"guidance_scale": 0.5}, "guidance_scale must be a number from 1 to 20, not 0.5"),
         ({"energy_scale": -1}, "energy_scale must be a number from 0 to 100"),
         ({"energy_scale": float("inf")}, "energy_scale must be a number"),

@@ -69,7 +69,11 @@ def steps_slider() -> gr.Slider:
 
 def strength_fields() -> Iterator[Field[Any]]:
     """The fields of a preset that override a task's or a model's strength."""
-    return (field for field in fields(Preset) if "range" in field.metadata)
+    return (
+        field
+        for field in fields(Preset)
+        if isinstance(field.metadata.get("range", [0])[0], float) and field.default is None
+    )
 
 
 def preset_controls(native_size: int) -> dict[str, Component]:
