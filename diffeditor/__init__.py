@@ -24,10 +24,11 @@ if TYPE_CHECKING:
     from diffeditor.faces import fit_template, load_landmark_finder
     from diffeditor.images import load_image
     from diffeditor.preview import preview as instant_preview
-    from diffeditor.recipe import Recipe
+    from diffeditor.recipe import Recipe, changed_preset
     from diffeditor.segment import Segmenter, load_segmenter
     from diffeditor.tasks import TASKS, Appearance, Drag, Face, Move, Paste
     from diffeditor.tasks.face import fit_onto
+    from diffeditor.weights import models_here
 
 __version__ = "0.1.0"
 
@@ -56,6 +57,7 @@ __all__ = [
     "Segmenter",
     "Step",
     "__version__",
+    "changed_preset",
     "fit_onto",
     "fit_template",
     "instant_preview",
@@ -63,6 +65,7 @@ __all__ = [
     "load_image",
     "load_landmark_finder",
     "load_segmenter",
+    "models_here",
 ]
 
 _HOMES = {
@@ -71,10 +74,11 @@ _HOMES = {
     "faces": ("fit_template", "load_landmark_finder"),
     "images": ("load_image",),
     "preview": ("instant_preview",),
-    "recipe": ("Recipe",),
+    "recipe": ("Recipe", "changed_preset"),
     "segment": ("Segmenter", "load_segmenter"),
     "tasks": ("TASKS", "Appearance", "Drag", "Face", "Move", "Paste"),
     "tasks.face": ("fit_onto",),
+    "weights": ("models_here",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 _NAMES_AT_HOME = {"instant_preview": "preview"}  # a name of its own module would be hidden by it

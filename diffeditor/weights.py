@@ -42,6 +42,19 @@ def find_model(model: Source, *, allow_pickle: bool = False) -> Path:
     return path
 
 
+def models_here() -> list[str]:
+    """Names for `load_editor` of the models that are on this machine; no connection is made.
+
+    The embedded one and every known one that was fetched; files and folders are not looked for.
+    """
+    known = [
+        (repo, Address(repo=repo, revision=entry.revision))
+        for repo, entry in KNOWN.items()
+        if entry.kind == "model"
+    ]
+    return [EMBEDDED, *(repo for repo, address in known if cached(address))]
+
+
 def find(source: Source, else_give: str, *, allow_pickle: bool = False) -> Path:
     """A file or folder, or the cached or downloaded folder of a hub id.
 

@@ -15,6 +15,7 @@ ENGINE = {
     "Result",
     "Segmenter",
     "Step",
+    "changed_preset",
     "fit_onto",
     "fit_template",
     "instant_preview",
@@ -22,6 +23,7 @@ ENGINE = {
     "load_image",
     "load_landmark_finder",
     "load_segmenter",
+    "models_here",
 }
 TASK_CLASSES = {"Move", "Drag", "Face", "Paste", "Appearance", "TASKS"}
 ERRORS = {

@@ -12,7 +12,8 @@ import diffeditor.weights as weights
 from diffeditor import load_editor
 from diffeditor.backbones import StableDiffusion, load_stable_diffusion
 from diffeditor.errors import InvalidSetting, ModelUnavailable
-from diffeditor.weights import find_model
+from diffeditor.hub import KNOWN
+from diffeditor.weights import find_model, models_here
 from tests.tiny import NATIVE
 
 SENTENCE = re.compile(r"^[A-Z/\"].*\.$", re.DOTALL)
@@ -222,3 +223,13 @@ def test_the_model_knows_its_grids(tiny_model: StableDiffusion) -> None:
     assert tiny_model.feature_blocks == (0, 1)
     assert tiny_model.schedule.prediction == "epsilon"
     assert tiny_model.schedule.levels(50)[0].t == 981
+
+
+@pytest.mark.parametrize("here", [True, False])
+def test_the_models_on_this_machine_are_listed(here: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    monkeypatch.setattr(weights, "cached", lambda address: asked.append(address) or here)
+    whole = [repo for repo, known in KNOWN.items() if known.kind == "model"]
+    assert models_here() == ["embedded", *(whole if here else [])]
+    assert [address.repo for address in asked] == whole
+    assert [address.revision for address in asked] == [KNOWN[repo].revision for repo in whole]
