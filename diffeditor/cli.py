@@ -307,7 +307,7 @@ def _loaded_editor(
     from diffeditor.editor import load_editor
 
     quiet_libraries()
-    given = {
+    given: dict[str, Any] = {
         "vae": vae,
         "loras": list(loras),
         "landmarks": options.landmarks,
