@@ -4,10 +4,11 @@
 published release at its 50 steps, here as fractions of the run; [ours] our decision.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import Field, dataclass, field, fields, replace
 from fractions import Fraction
 from math import isfinite
+from pathlib import PurePath
 from typing import Any, Literal
 
 from diffeditor.errors import InvalidSetting
@@ -198,7 +199,57 @@ PRESETS: dict[str, Preset] = {
         description="Ablation: time travel by fresh noise instead of inversion",
         travel_by="noise",
     ),
+    "fast": replace(
+        DIFFEDITOR,
+        description="The same in 20 steps: two fifths of the network's passes [ours]",
+        steps=20,
+    ),
+    "turbo": replace(
+        DIFFEDITOR,
+        description="In 8 steps, for weights distilled to few steps, such as an LCM LoRA [ours]",
+        steps=8,
+        guidance_scale=1.0,
+    ),
 }
+"""By name. Of fewer steps, only some keep every window: at 5, 6 and 10 time travel falls on none.
+
+`fast`: 20 divides the 1000 timesteps, so that they stay evenly spaced, and leaves 8 guided steps, 3
+stochastic ones and one that travels.
+`turbo`: 8 divides them too and leaves 4, 2 and 1; at 4 steps every window but the gradient's is one
+step long. The weights are those of a latent consistency model [LCM, arXiv 2310.04378; as a LoRA,
+2311.05556], which predicts from every level where the deterministic trajectory ends. Guidance was
+distilled into them: their authors ask for a guidance_scale of 1 to 2, and 1 needs half the passes.
+The step stays DDIM's. LCM's own sampler puts fresh noise on the predicted picture in every step, so
+that nothing of an inversion would be left in the latents; DDIM's keeps the noise that the inversion
+found, which is what an edit is made of. Both give the same noise levels. LCM's blend of input and
+prediction is left out: it changes a prediction by at most 0.3 %, at t = 1.
+"""
+
+FEW_STEPS = 12
+"""In fewer steps and without guidance, only distilled weights give sharp pictures [ours]."""
+
+DISTILLED = ("lcm", "lightning", "turbo", "hyper-sd", "hypersd", "tcd")
+"""Words in the file names of weights that were distilled to few steps; nothing else tells them."""
+
+DISTILLED_GUIDANCE = 2.0
+"""The guidance_scale up to which distilled weights were meant to be used [LCM-LoRA's authors]."""
+
+
+def misfits(preset: Preset, strengths: Strengths, files: Sequence[str]) -> Iterator[str]:
+    """Sentences about a preset that does not fit its weights, named by model and LoRA files."""
+    names = [PurePath(file).name.lower() for file in files]
+    distilled = any(word in name for name in names for word in DISTILLED)
+    unguided = preset.guidance_scale == 1 and preset.steps < FEW_STEPS
+    if unguided and not distilled:
+        yield (
+            f"{preset.steps} steps without guidance are for weights distilled to few steps; add an "
+            "LCM LoRA, or take the preset fast."
+        )
+    if distilled and strengths.guidance_scale > DISTILLED_GUIDANCE:
+        yield (
+            "Weights distilled to few steps bring their guidance with them; take the preset turbo, "
+            f"or a guidance_scale of 1 to {DISTILLED_GUIDANCE:g}."
+        )
 
 
 def find_preset(preset: str | Preset) -> Preset:

@@ -14,6 +14,7 @@ from diffeditor.config import (
     StepWindow,
     Strengths,
     find_preset,
+    misfits,
 )
 from diffeditor.errors import InvalidSetting
 from diffeditor.tasks import TASKS
@@ -28,6 +29,8 @@ NAMES = (
     "no-regional-guidance",
     "no-time-travel",
     "random-time-travel",
+    "fast",
+    "turbo",
 )
 steps = st.integers(4, 1000)
 
@@ -46,7 +49,8 @@ def travelled(preset: Preset) -> list[int]:
 
 def test_all_presets_are_there() -> None:
     assert tuple(PRESETS) == NAMES
-    assert all(preset.steps == 50 and preset.description for preset in PRESETS.values())
+    fewer = {"fast": 20, "turbo": 8}
+    assert all(p.steps == fewer.get(name, 50) and p.description for name, p in PRESETS.items())
 
 
 def test_fifty_steps_have_the_releases_windows() -> None:
@@ -73,12 +77,14 @@ def test_the_baseline_has_none_of_the_paper() -> None:
 @pytest.mark.parametrize(
     ("name", "changed"),
     [
-        ("release", {"image_prompt_inversion", "face_everywhere"}),
+        ("release", {"image_prompt_inversion", "face_everywhere", "whole_cells"}),
         ("no-image-prompt", {"image_prompt", "image_prompt_inversion"}),
         ("no-regional-sde", {"sde"}),
         ("no-regional-guidance", {"regional_guidance"}),
         ("no-time-travel", {"travel"}),
         ("random-time-travel", {"travel_by"}),
+        ("fast", {"steps"}),
+        ("turbo", {"steps", "guidance_scale"}),
     ],
 )
 def test_an_ablation_changes_one_thing(name: str, changed: set[str]) -> None:
@@ -105,6 +111,32 @@ def test_windows_are_the_same_fractions_of_every_run(total: int) -> None:
     assert inside(StepWindow(start=0.1), total) == [i for i in range(total) if 10 * i >= total]
     until = StepWindow(stop=0.7, through_stop=True)
     assert inside(until, total) == [i for i in range(total) if 10 * i <= 7 * total]
+
+
+@pytest.mark.parametrize(("name", "counts"), [("fast", (8, 3, 1)), ("turbo", (4, 2, 1))])
+def test_few_steps_leave_some_for_every_window(name: str, counts: tuple[int, int, int]) -> None:
+    preset = PRESETS[name]
+    assert 1000 % preset.steps == 0
+    stochastic = inside(preset.sde, preset.steps)
+    assert (len(guided(preset)), len(stochastic), len(travelled(preset))) == counts
+    assert inside(preset.image_prompt, preset.steps)
+
+
+def test_distilled_weights_and_their_preset_belong_together() -> None:
+    strengths = TASKS["move"].strengths
+    for name, files, says in [
+        ("turbo", ["embedded"], "8 steps without guidance are for weights distilled"),
+        ("turbo", ["owner/model", "loras/style.safetensors:0.6"], "take the preset fast"),
+        ("turbo", ["lcm/model", "style.safetensors"], "add an LCM LoRA"),
+        ("turbo", ["owner/model", "loras/LCM-LoRA-sdv1-5.safetensors:1"], None),
+        ("diffeditor", ["embedded"], None),
+        ("fast", ["owner/model"], None),
+        ("fast", ["models/dreamshaper_8LCM.safetensors"], "take the preset turbo"),
+    ]:
+        preset = PRESETS[name]
+        told = list(misfits(preset, preset.strengths(strengths, {}), files))
+        assert len(told) == (says is not None), (name, files)
+        assert all(says in text and text.endswith(".") for text in told if says)
 
 
 @settings(max_examples=12)

@@ -84,12 +84,13 @@ def test_every_preset_runs(tiny_editor: Editor, preset: str) -> None:
 
 
 def test_presets_differ_where_they_should(tiny_model: StableDiffusion) -> None:
-    """Four steps and a strong image prompt show every difference."""
+    """Four steps and a strong image prompt show every difference but that of the steps."""
     results = {}
-    for preset in PRESETS:
+    presets = [name for name in PRESETS if name != "fast"]
+    for preset in presets:
         changes = quick(preset, steps=4, image_prompt_scale=1.0)
         results[preset] = pixels(last(Editor(tiny_model), square(), preset=changes)).tobytes()
-    assert len(set(results.values())) == len(PRESETS)
+    assert len(set(results.values())) == len(presets)
 
 
 @pytest.mark.parametrize("name", TASKS)

@@ -27,7 +27,9 @@ BASELINES: dict[str, Callable[[Case], Image.Image]] = {
     "copy-paste": lambda case: preview(case.task),
 }
 """Columns that need no model."""
-DEFAULT_COLUMNS = (TRUTH, "no-edit", "copy-paste", *(n for n in PRESETS if n != "release"))
+NOT_MEASURED = ("release", "turbo")
+"""Presets of no column unless asked for: one is for parity, one for weights that few models have."""
+DEFAULT_COLUMNS = (TRUTH, "no-edit", "copy-paste", *(n for n in PRESETS if n not in NOT_MEASURED))
 QUICK_COLUMNS = (TRUTH, "no-edit", "copy-paste", "diffeditor", "dragondiffusion")
 
 
