@@ -1,0 +1,216 @@
+"""The results: before and after, this run's variations, and the history of the session.
+
+Names of components start with "results.". Handlers are plain functions from the session's history
+to `{name: value}`. What the buttons act on is the result that the browser shows, whose token it
+sends along, and never one of another session.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import gradio as gr
+from gradio.blocks import Block
+from PIL import Image
+
+from diffeditor import Result
+from ui.canvas import Canvas, Patch
+from ui.files import cached
+from ui.history import SHOWN_SIDE, Entry, History, copied, reduced
+
+Blocks: TypeAlias = dict[str, Any]
+Values: TypeAlias = Mapping[str, Any]
+Updates: TypeAlias = dict[str, Any]
+
+INPUTS = ("results.history",)
+"""What `finished` reads."""
+SHOWN = (
+    "results.slider",
+    "results.variations",
+    "results.shown",
+    "results.compare",
+    "results.save_picture",
+    "results.save_recipe",
+    "results.use",
+    "results.delete",
+    "results.numbers",
+)
+"""What shows one result."""
+OUTPUTS = (*SHOWN, "results.strip")
+"""What `intermediate` and `finished` write."""
+
+BEFORE_AND_AFTER = "Before and after"
+VARIATIONS = "Variations of this run"
+HISTORY = "Results so far"
+COMPARE, BEFORE = "Compare with", "the picture before"
+USE, SAVE_PICTURE, SAVE_RECIPE = "Use as source", "Download picture", "Download recipe"
+DELETE = "Delete"
+NUMBERS = "What was measured"
+SLIDER_HEIGHT = 420
+"""CSS pixels."""
+
+PAGE_ONLY: dict[str, Any] = {
+    "api_visibility": "private",
+    "show_progress": "hidden",
+    "queue": False,  # at once, also while the device is busy
+}
+
+
+def build() -> Blocks:
+    """The components; `connect` gives them their events."""
+    blocks: Blocks = {
+        "results.history": gr.State(History(), delete_callback=History.clear),
+        "results.shown": gr.Textbox(visible="hidden"),
+        "results.slider": gr.ImageSlider(
+            label=BEFORE_AND_AFTER,
+            interactive=False,
+            buttons=["fullscreen"],
+            height=SLIDER_HEIGHT,
+            elem_id="result",
+        ),
+        "results.variations": _gallery(VARIATIONS, "variations", visible="hidden"),
+    }
+    with gr.Row():
+        blocks["results.use"] = gr.Button(USE, interactive=False, size="sm", min_width=110)
+        blocks["results.save_picture"] = _download(SAVE_PICTURE)
+        blocks["results.save_recipe"] = _download(SAVE_RECIPE)
+        blocks["results.delete"] = gr.Button(DELETE, interactive=False, size="sm", min_width=80)
+    blocks["results.strip"] = _gallery(HISTORY, "history")
+    blocks["results.compare"] = gr.Dropdown(
+        [(BEFORE, "")], value="", label=COMPARE, interactive=True, elem_id="compare"
+    )
+    with gr.Accordion(NUMBERS, open=False):
+        blocks["results.numbers"] = gr.JSON(show_label=False)
+    return blocks
+
+
+def _gallery(label: str, elem_id: str, **options: Any) -> gr.Gallery:
+    return gr.Gallery(
+        label=label,
+        columns=4,
+        height=170,
+        object_fit="contain",
+        allow_preview=False,
+        interactive=False,
+        buttons=[],
+        elem_id=elem_id,
+        **options,
+    )
+
+
+def _download(label: str) -> gr.DownloadButton:
+    return gr.DownloadButton(label, interactive=False, size="sm", min_width=110)
+
+
+def connect(blocks: Blocks, canvas: Canvas) -> None:
+    """Ties the components' events to their handlers. canvas: what a result becomes source of."""
+    history, token, other = (blocks[f"results.{name}"] for name in ("history", "shown", "compare"))
+
+    def named(updates: Updates) -> dict[Block, Any]:
+        return {blocks[name]: value for name, value in updates.items()}
+
+    def outputs(names: Sequence[str]) -> list[Any]:
+        return [blocks[name] for name in names]
+
+    def chosen(kept: History, event: gr.SelectData) -> dict[Block, Any]:
+        return named(choose(kept, event.value))
+
+    def on(handler: Callable[..., Updates]) -> Callable[..., dict[Block, Any]]:
+        return lambda *values: named(handler(*values))
+
+    for gallery in ("results.variations", "results.strip"):
+        blocks[gallery].select(chosen, history, outputs(SHOWN), **PAGE_ONLY)
+    slider = blocks["results.slider"]
+    other.input(on(compare), [history, token, other], slider, **PAGE_ONLY)
+    blocks["results.delete"].click(on(delete), [history, token], outputs(OUTPUTS), **PAGE_ONLY)
+    blocks["results.use"].click(use, [history, token], canvas, **PAGE_ONLY)
+
+
+# Handlers
+
+
+def intermediate(source_image: Image.Image, image: Image.Image) -> Updates:
+    """Shows a picture of a running edit beside its source."""
+    pair = (cached(reduced(p, SHOWN_SIDE), "jpeg", quality=90) for p in (source_image, image))
+    return {"results.slider": gr.update(value=tuple(pair), label=BEFORE_AND_AFTER)}
+
+
+def finished(values: Values, source_image: Image.Image, result: Result) -> Updates:
+    """Keeps and shows the result of one seed. values: of the page when the run began."""
+    history: History = values["results.history"]
+    first = result.recipe.seed == values["settings.seed"]
+    return show(history, history.add(source_image, result, first=first)) | _strip(history)
+
+
+def show(history: History, entry: Entry | None) -> Updates:
+    """Shows a result, or that there is none."""
+    run = history.run(entry) if entry else []
+    many = True if len(run) > 1 else "hidden"
+    return {
+        "results.slider": _compared(None, entry),
+        "results.variations": gr.update(value=_thumbs(run), visible=many),
+        "results.shown": entry.token if entry else "",
+        "results.compare": gr.update(choices=_others(history, entry), value=""),
+        "results.save_picture": _file(entry and entry.picture),
+        "results.save_recipe": _file(entry and entry.recipe),
+        "results.use": gr.update(interactive=entry is not None),
+        "results.delete": gr.update(interactive=entry is not None),
+        "results.numbers": dict(entry.metadata) if entry else None,
+    }
+
+
+def choose(history: History, thumb: Any) -> Updates:
+    """Shows the result whose thumbnail was clicked. thumb: what the gallery says of it."""
+    try:
+        token = Path(thumb["image"]["path"]).parent.name
+    except (KeyError, TypeError):
+        return {}
+    entry = history.find(token)
+    return show(history, entry) if entry else {}
+
+
+def compare(history: History, token: str, other: str) -> Updates:
+    """Puts another result, or the picture before, on the other half of the slider."""
+    entry = history.find(token)
+    return {"results.slider": _compared(history.find(other), entry)} if entry else {}
+
+
+def delete(history: History, token: str) -> Updates:
+    """Deletes the result that is shown, and shows the one before it."""
+    entry = history.find(token)
+    if entry is None:
+        return {}
+    place = history.entries.index(entry)
+    history.remove(token)
+    left = history.entries
+    return show(history, left[max(0, place - 1)] if left else None) | _strip(history)
+
+
+def use(history: History, token: str) -> Any:
+    """The patch that makes the result that is shown the source picture."""
+    entry = history.find(token)
+    return Patch(source=copied(entry.picture)) if entry else gr.skip()
+
+
+def _strip(history: History) -> Updates:
+    return {"results.strip": _thumbs(history.entries)}
+
+
+def _thumbs(entries: Sequence[Entry]) -> list[tuple[str, str]]:
+    return [(entry.thumb, entry.title) for entry in entries]
+
+
+def _others(history: History, entry: Entry | None) -> list[tuple[str, str]]:
+    others = [(other.title, other.token) for other in history.entries if other != entry]
+    return [(BEFORE, ""), *others]
+
+
+def _compared(other: Entry | None, entry: Entry | None) -> Any:
+    if entry is None:
+        return gr.update(value=None, label=BEFORE_AND_AFTER)
+    left, name = (other.after, other.title) if other else (entry.before, "Before")
+    return gr.update(value=(left, entry.after), label=f"{name} | {entry.title}")
+
+
+def _file(path: str | None) -> Any:
+    return gr.update(value=path, interactive=path is not None)
