@@ -2,41 +2,16 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, TypeAlias, cast
 
-import gradio as gr
-from gradio.data_classes import FileData
 from pydantic import ValidationError
 
 from diffeditor import Appearance, Drag, Face, Move, Paste, Recipe
 from diffeditor.errors import InvalidSetting
 from ui import settings
 from ui.canvas import Patch, Placement
-from ui.files import uploaded
-from ui.pictures import local
 
 Updates: TypeAlias = dict[str, Any]
-
-UPLOAD = "Open recipe"
-
-
-class RecipeUpload(gr.UploadButton):
-    """A button that uploads a recipe or a result with one; its value is the upload's path."""
-
-    is_template = True
-
-    def __init__(self, label: str = UPLOAD, **kwargs: Any) -> None:
-        super().__init__(label, file_types=[".json", ".png"], type="filepath", **kwargs)
-
-    async def async_move_resource_to_block_cache(
-        self, url_or_file_path: str | Path | None
-    ) -> str | None:
-        return await super().async_move_resource_to_block_cache(local(url_or_file_path))
-
-    def preprocess(self, payload: FileData | None) -> str | None:  # pyright: ignore[reportIncompatibleMethodOverride]
-        """The path. Raises gr.Error where it is not one of an upload to this page."""
-        return None if payload is None else str(uploaded(payload.path))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -56,12 +31,14 @@ class Restored:
     model: str
 
 
-def restore(path: str) -> Restored:
-    """What the recipe in a JSON file, or in a result's PNG, puts on the page.
+def restore(path: str | None) -> Restored:
+    """What the recipe in an uploaded JSON file, or in a result's PNG, puts on the page.
 
     Raises:
         InvalidEdit: it is no recipe, or describes no edit that the page can hold.
     """
+    if path is None:
+        raise InvalidSetting("Choose the file of a recipe.")
     recipe = Recipe.load(path)
     task = recipe.task()
     name = recipe.task_name
@@ -135,7 +112,3 @@ def _controls(task: Any) -> Updates:
     if not isinstance(task, Face):
         return {}
     return {"groups": list(cast(Any, task.groups)), "strength": round(100 * task.strength)}
-
-
-# Gradio writes a stub of this class beside this file, which type checkers would then believe.
-Path(__file__).with_suffix(".pyi").unlink(missing_ok=True)

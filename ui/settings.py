@@ -74,6 +74,10 @@ class Chosen:
     seed: int
     variations: int
 
+    @property
+    def seeds(self) -> range:
+        return range(self.seed, self.seed + self.variations)
+
 
 def build(native_size: int) -> Blocks:
     """The components, with their own events.
@@ -160,11 +164,15 @@ def _build_controls(native_size: int) -> Blocks:
 
 def _title(path: tuple[str | int, ...]) -> str:
     rest = "".join(f", {row}" for row in path[1:])
-    return f"{LABELS[str(path[0])]} ({path[0]}{rest}), in fractions of the run"
+    return f"{_label(path[0])} ({path[0]}{rest}), in fractions of the run"
+
+
+def _label(name: str | int) -> str:
+    return LABELS.get(str(name), str(name))
 
 
 def _component(control: Control, info: str, native_size: int) -> Component:
-    value, label = control.of(PRESETS[DEFAULT]), LABELS[str(control.path[-1])]
+    value, label = control.of(PRESETS[DEFAULT]), _label(control.path[-1])
     if control.hint is bool:
         return gr.Checkbox(value, label=label, info=info, min_width=150)
     if get_origin(control.hint) is Literal:
