@@ -13,6 +13,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from multiprocessing import get_context
 from multiprocessing.context import SpawnProcess
+from multiprocessing.synchronize import Barrier
 from pathlib import Path
 from typing import Any
 
@@ -54,8 +55,9 @@ def launch(work: Callable[..., None], processes: int, *args: Any) -> None:
     with tempfile.TemporaryDirectory(prefix="diffeditor-train-") as folder:
         meeting = Path(folder) / "meeting"
         context = get_context("spawn")
+        parting = context.Barrier(processes, timeout=PATIENCE.total_seconds())
         started = [
-            context.Process(target=_join, args=(rank, processes, meeting, work, args))
+            context.Process(target=_join, args=(rank, processes, meeting, parting, work, args))
             for rank in range(processes)
         ]
         for one in started:
@@ -64,9 +66,18 @@ def launch(work: Callable[..., None], processes: int, *args: Any) -> None:
 
 
 def _join(
-    rank: int, processes: int, meeting: Path, work: Callable[..., None], args: tuple[Any, ...]
+    rank: int,
+    processes: int,
+    meeting: Path,
+    parting: Barrier,
+    work: Callable[..., None],
+    args: tuple[Any, ...],
 ) -> None:
-    """Meet the others at a file and do the work."""
+    """Meet the others at a file, do the work, and part when all have done theirs.
+
+    A process that closed its connections while another, on a busy machine, had yet to wake up from
+    their last meeting would make that one fail with "Connection closed by peer".
+    """
     threads = max(1, (os.cpu_count() or 1) // processes)
     torch.set_num_threads(threads)
     os.environ |= {
@@ -79,12 +90,14 @@ def _join(
     dist.init_process_group(
         "gloo", init_method=meeting.as_uri(), rank=rank, world_size=processes, timeout=PATIENCE
     )
+    status = 0
     try:
         work(*args)
     except Cancelled:
-        raise SystemExit(STOPPED) from None
-    finally:
-        dist.destroy_process_group()
+        status = STOPPED
+    parting.wait()
+    dist.destroy_process_group()
+    raise SystemExit(status)
 
 
 def _wait(started: list[SpawnProcess]) -> None:
