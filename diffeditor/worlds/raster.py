@@ -21,6 +21,9 @@ COARSE_CELLS = 64
 CHUNK = 1 << 18
 """Elements of the tensors in which distances to edges are computed: few, but in a cache."""
 
+CHUNK_ACCELERATOR = 1 << 25
+"""The same where launching an operation costs more than a cache saves; one part in nine of them."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Window:
@@ -98,7 +101,8 @@ def _indices(window: Window) -> tuple[Tensor, Tensor, Tensor]:
 
 def _spans(x: Tensor, y: Tensor, count: int) -> Iterator[slice]:
     """Cut `count` edges into runs whose (B, edges, h, w) tensors have about CHUNK elements."""
-    step = max(1, CHUNK // (y.numel() * x.shape[-1]))
+    chunk = CHUNK if x.device.type == "cpu" else CHUNK_ACCELERATOR
+    step = max(1, chunk // (y.numel() * x.shape[-1]))
     return (slice(first, first + step) for first in range(0, count, step))
 
 
