@@ -16,6 +16,8 @@ Values: TypeAlias = Mapping[str, Any]
 
 WINDOWS = 3
 """Rows of a field that takes any number of windows."""
+EMPTY = ""
+"""What a box without a number holds: Gradio shows None as 0 in a box that appears with it."""
 _NEVER = {"stop": 0.0}
 _HINTS = get_type_hints(Preset)
 
@@ -93,7 +95,8 @@ def values_of(preset: Preset) -> dict[str, Any]:
                 f"The page has room for {WINDOWS} windows of {name}, not for "
                 f"{len(getattr(preset, name))}; run this preset from the command line."
             )
-    return {control.name: control.of(preset) for control in CONTROLS}
+    values = {control.name: control.of(preset) for control in CONTROLS}
+    return {name: EMPTY if value is None else value for name, value in values.items()}
 
 
 def preset_from(base: str, values: Values) -> Preset:
@@ -132,6 +135,6 @@ def _window(path: tuple[str | int, ...], values: Values) -> dict[str, Any] | Non
 
 def _number(control: Control, values: Values) -> Any:
     """The value of a control, with a whole number as one also where the browser sends a float."""
-    value = values[control.name]
+    value = None if values[control.name] == EMPTY else values[control.name]
     whole = control.whole and isinstance(value, float) and value.is_integer()
     return int(value) if whole else value

@@ -85,16 +85,12 @@ def build(native_size: int) -> Blocks:
     native_size: of the model, in pixels, which is told where it is the default.
     """
     choices = [(_described(name), name) for name in PRESETS]
+    blocks: Blocks = {"settings.preset": gr.Dropdown(choices, value=DEFAULT, label=PRESET)}
     with gr.Row():
-        blocks: Blocks = {
-            "settings.preset": gr.Dropdown(
-                choices, value=DEFAULT, label=PRESET, min_width=220, scale=3
-            ),
-            "settings.seed": gr.Number(0, label=SEED, min_width=90, step=1),
-            "settings.variations": gr.Slider(
-                1, MAX_VARIATIONS, value=1, step=1, label=VARIATIONS, min_width=140
-            ),
-        }
+        blocks["settings.seed"] = gr.Number(0, label=SEED, min_width=120, step=1)
+        blocks["settings.variations"] = gr.Slider(
+            1, MAX_VARIATIONS, value=1, step=1, label=VARIATIONS, min_width=180
+        )
     with gr.Accordion(SETTINGS, open=False):
         controls = _build_controls(native_size)
         blocks["settings.reset"] = gr.Button(RESET, size="sm")
@@ -153,12 +149,11 @@ def _build_controls(native_size: int) -> Blocks:
     built: Blocks = {}
     infos = dict(zip((control.name for control in CONTROLS), _infos(DEFAULT), strict=True))
     for path, controls in groupby(CONTROLS, lambda control: control.path[:-1]):
-        with gr.Group() if path else gr.Row():
-            if path:
-                gr.Markdown(_title(path), container=True)
-            with gr.Row():
-                for control in controls:
-                    built[control.name] = _component(control, infos[control.name], native_size)
+        if path:
+            gr.Markdown(_title(path))
+        with gr.Row():
+            for control in controls:
+                built[control.name] = _component(control, infos[control.name], native_size)
     return built
 
 
@@ -172,7 +167,8 @@ def _label(name: str | int) -> str:
 
 
 def _component(control: Control, info: str, native_size: int) -> Component:
-    value, label = control.of(PRESETS[DEFAULT]), _label(control.path[-1])
+    value: Any = values_of(PRESETS[DEFAULT])[control.name]
+    label = _label(control.path[-1])
     if control.hint is bool:
         return gr.Checkbox(value, label=label, info=info, min_width=150)
     if get_origin(control.hint) is Literal:
