@@ -46,8 +46,15 @@ COMPARE, BEFORE = "Compare with", "the picture before"
 USE, SAVE_PICTURE, SAVE_RECIPE = "Use as source", "Download picture", "Download recipe"
 DELETE = "Delete"
 NUMBERS = "What was measured"
-SLIDER_HEIGHT = 420
+SLIDER_HEIGHT, STRIP_HEIGHT = 420, 170
 """CSS pixels."""
+CSS = """
+.strip .caption-label {
+    left: 0; right: 0; max-width: none; padding: 2px 4px;
+    font-size: 11px; line-height: 1.2; text-align: left; white-space: normal;
+}
+"""
+"""For the page: captions of thumbnails are shown whole."""
 
 PAGE_ONLY: dict[str, Any] = {
     "api_visibility": "private",
@@ -68,7 +75,7 @@ def build() -> Blocks:
             height=SLIDER_HEIGHT,
             elem_id="result",
         ),
-        "results.variations": _gallery(VARIATIONS, "variations", visible="hidden"),
+        "results.variations": _gallery(VARIATIONS, "variations"),
     }
     with gr.Row():
         blocks["results.use"] = gr.Button(USE, interactive=False, size="sm", min_width=110)
@@ -77,24 +84,32 @@ def build() -> Blocks:
         blocks["results.delete"] = gr.Button(DELETE, interactive=False, size="sm", min_width=80)
     blocks["results.strip"] = _gallery(HISTORY, "history")
     blocks["results.compare"] = gr.Dropdown(
-        [(BEFORE, "")], value="", label=COMPARE, interactive=True, elem_id="compare"
+        [(BEFORE, "")],
+        value="",
+        label=COMPARE,
+        interactive=True,
+        visible="hidden",
+        elem_id="compare",
     )
     with gr.Accordion(NUMBERS, open=False):
         blocks["results.numbers"] = gr.JSON(show_label=False)
     return blocks
 
 
-def _gallery(label: str, elem_id: str, **options: Any) -> gr.Gallery:
+def _gallery(label: str, elem_id: str) -> gr.Gallery:
+    """A strip of thumbnails, hidden as long as it has none."""
     return gr.Gallery(
         label=label,
         columns=4,
-        height=170,
+        fit_columns=False,
+        height=STRIP_HEIGHT,
+        visible="hidden",
         object_fit="contain",
         allow_preview=False,
         interactive=False,
         buttons=[],
         elem_id=elem_id,
-        **options,
+        elem_classes="strip",
     )
 
 
@@ -145,12 +160,13 @@ def finished(values: Values, source_image: Image.Image, result: Result) -> Updat
 def show(history: History, entry: Entry | None) -> Updates:
     """Shows a result, or that there is none."""
     run = history.run(entry) if entry else []
-    many = True if len(run) > 1 else "hidden"
     return {
         "results.slider": _compared(None, entry),
-        "results.variations": gr.update(value=_thumbs(run), visible=many),
+        "results.variations": gr.update(value=_thumbs(run), visible=_visible(len(run) > 1)),
         "results.shown": entry.token if entry else "",
-        "results.compare": gr.update(choices=_others(history, entry), value=""),
+        "results.compare": gr.update(
+            choices=_others(history, entry), value="", visible=_visible(entry is not None)
+        ),
         "results.save_picture": _file(entry and entry.picture),
         "results.save_recipe": _file(entry and entry.recipe),
         "results.use": gr.update(interactive=entry is not None),
@@ -193,7 +209,13 @@ def use(history: History, token: str) -> Any:
 
 
 def _strip(history: History) -> Updates:
-    return {"results.strip": _thumbs(history.entries)}
+    shown = _visible(bool(history.entries))
+    return {"results.strip": gr.update(value=_thumbs(history.entries), visible=shown)}
+
+
+def _visible(visible: bool) -> Any:
+    """Hidden components stay on the page."""
+    return True if visible else "hidden"
 
 
 def _thumbs(entries: Sequence[Entry]) -> list[tuple[str, str]]:

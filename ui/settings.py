@@ -60,8 +60,8 @@ LABELS: Mapping[str, str] = {
     "start": "From",
     "stop": "To",
     "every": "Every",
-    "after_start": "Without its first step",
-    "through_stop": "With its last step",
+    "after_start": "Not its first",
+    "through_stop": "Also its last",
 }
 """Plain words for the fields of a preset and the parts of a window."""
 
