@@ -1,29 +1,39 @@
-# The page on an NVIDIA GPU:
+# The page in a container, with or without an NVIDIA GPU. How to build and run it: docs/install.md.
 #
-#     docker build -t diffeditor .
-#     docker run --gpus all -p 127.0.0.1:7860:7860 -v diffeditor-models:/home/editor/.cache diffeditor
-#
-# No check of the project builds this image, so treat it as a starting point. torch's default Linux
-# wheel is the CUDA build and brings its own CUDA libraries, in the versions that constraints.txt
-# pins; the base image gives the CUDA runtime.
+# PYTHON  tag of the base image, python:PYTHON
+# TORCH   extra package index that torch is taken from. Without it this is the build with CUDA, which
+#         brings the CUDA libraries with it; with the index of the CPU builds it is far smaller.
 
-FROM nvidia/cuda:13.0.1-base-ubuntu24.04
+ARG PYTHON=3.11-slim
 
-RUN apt-get update \
-    && apt-get install --yes --no-install-recommends python3 python3-venv \
-    && rm -rf /var/lib/apt/lists/* \
-    && useradd --create-home editor \
-    && install --directory --owner=editor /opt/diffeditor /home/editor/.cache
+FROM python:${PYTHON} AS build
+ARG TORCH=""
+ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_EXTRA_INDEX_URL=${TORCH}
+RUN python -m venv /opt/diffeditor
+WORKDIR /source
+COPY constraints.txt ./
+RUN torch=$(grep '^torch==' constraints.txt) \
+    && /opt/diffeditor/bin/pip install -c constraints.txt "$torch"
+COPY pyproject.toml README.md LICENSE ./
+COPY assets ./assets
+COPY diffeditor ./diffeditor
+COPY ui ./ui
+RUN /opt/diffeditor/bin/pip install -c constraints.txt ".[ui]"
 
+FROM python:${PYTHON}
+RUN useradd --create-home --uid 1000 editor && install --directory --owner=editor /models
+COPY --from=build /opt/diffeditor /opt/diffeditor
+ENV PATH=/opt/diffeditor/bin:$PATH \
+    HF_HOME=/models \
+    GRADIO_ANALYTICS_ENABLED=False \
+    NO_PROXY=localhost,127.0.0.1,0.0.0.0 \
+    NVIDIA_VISIBLE_DEVICES=all \
+    NVIDIA_DRIVER_CAPABILITIES=compute,utility
 USER editor
-WORKDIR /opt/diffeditor
-COPY --chown=editor . .
-RUN python3 -m venv .venv \
-    && .venv/bin/pip install --no-cache-dir -c constraints.txt -e ".[ui]"
-
-ENV GRADIO_ANALYTICS_ENABLED=False
+WORKDIR /home/editor
+VOLUME ["/models"]
 EXPOSE 7860
-VOLUME ["/home/editor/.cache"]
 HEALTHCHECK --interval=30s --timeout=5s --start-period=180s \
-    CMD [".venv/bin/python", "-c", "import urllib.request as web; web.urlopen('http://127.0.0.1:7860/', timeout=4)"]
-CMD [".venv/bin/python", "app.py", "--host", "0.0.0.0"]
+    CMD ["python", "-c", "import urllib.request as web; web.urlopen('http://127.0.0.1:7860/', timeout=4)"]
+ENTRYPOINT ["diffeditor"]
+CMD ["app", "--host", "0.0.0.0"]

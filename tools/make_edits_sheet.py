@@ -32,7 +32,7 @@ def row(editor: Editor, case: Case, preset: str) -> list[Image.Image | None]:
     if reference is not None:
         shown = _outlined(reference, getattr(task, "reference_mask", None))
     return [
-        _drawn(case),
+        drawn(case),
         shown,
         result,
         Image.fromarray(case.truth),
@@ -40,9 +40,9 @@ def row(editor: Editor, case: Case, preset: str) -> list[Image.Image | None]:
     ]
 
 
-def _drawn(case: Case) -> Image.Image:
+def drawn(case: Case) -> Image.Image:
     task = case.task
-    picture = _enlarged(_outlined(task.source, getattr(task, "mask", None)))
+    picture = enlarged(_outlined(task.source, getattr(task, "mask", None)))
     scale = TILE / task.source.width
     canvas = np.array(picture)
     for start, end in task.targets():
@@ -52,7 +52,7 @@ def _drawn(case: Case) -> Image.Image:
 
 
 def _outlined(picture: Image.Image, mask: object) -> Image.Image:
-    canvas = np.array(_enlarged(picture))
+    canvas = np.array(enlarged(picture))
     if isinstance(mask, np.ndarray):
         large = cv2.resize(mask.astype(np.uint8), (TILE, TILE), interpolation=cv2.INTER_NEAREST)
         edges, _ = cv2.findContours(large, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
@@ -67,7 +67,7 @@ def _difference(source: Image.Image, result: Image.Image) -> Image.Image:
     )
 
 
-def _enlarged(picture: Image.Image) -> Image.Image:
+def enlarged(picture: Image.Image) -> Image.Image:
     return picture.resize((TILE, TILE), Image.Resampling.LANCZOS)
 
 
@@ -83,7 +83,7 @@ def sheet(rows: list[tuple[str, list[Image.Image | None]]]) -> Image.Image:
         pen.text((6, top + TILE // 2), label, fill="black")
         for column, picture in enumerate(pictures):
             if picture is not None:
-                canvas.paste(_enlarged(picture), (LEFT + column * (TILE + GAP), top))
+                canvas.paste(enlarged(picture), (LEFT + column * (TILE + GAP), top))
     return canvas
 
 
