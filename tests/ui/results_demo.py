@@ -1,5 +1,6 @@
 """A small page with the settings, the results and the canvas, and an edit that paints."""
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,7 +11,7 @@ from diffeditor import Move
 from tests.ui.canvas.demo import ball_mask, picture
 from tests.ui.fakes import FakeEditor
 from ui import results, settings
-from ui.canvas import Canvas, Patch
+from ui.canvas import Canvas, Value
 
 
 def finished_runs(values: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -24,13 +25,23 @@ def finished_runs(values: dict[str, Any]) -> Iterator[dict[str, Any]]:
         yield results.finished(values, source, result)
 
 
+def described(value: Value | None) -> str:
+    """The size of the canvas's source and the colour of its upper left corner, as JSON."""
+    edit = value and value.edit()
+    if not edit or not edit.source:
+        return ""
+    image = edit.source.image
+    return json.dumps({"size": image.size, "sky": image.getpixel((0, 0))})
+
+
 def build() -> gr.Blocks:
     """The page."""
     with gr.Blocks(title="Results") as page:
         with gr.Row():
             with gr.Column():
                 canvas = Canvas(elem_id="board")
-                load = gr.Button("load", elem_id="load")
+                read = gr.Button("read")
+                told = gr.Textbox(elem_id="told")
             with gr.Column():
                 run = gr.Button("run", elem_id="run")
                 blocks = results.build()
@@ -44,6 +55,6 @@ def build() -> gr.Blocks:
 
         inputs = {block for block in named.values() if not isinstance(block, gr.Button)}
         run.click(edit, inputs, [blocks[name] for name in results.OUTPUTS])
-        load.click(lambda: Patch(source=picture(), mask=ball_mask()), None, canvas)
+        read.click(described, canvas, told)
         results.connect(blocks, canvas)
     return page
