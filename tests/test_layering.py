@@ -32,6 +32,7 @@ LAYERS = (
         "weights",
         "hub",
         "recipe",
+        "recipe_json",
     },
     {PUBLIC},
     {"cli", "models", "worlds", "training", "bench", "serve"},

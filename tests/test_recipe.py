@@ -12,7 +12,8 @@ from PIL import Image
 from diffeditor.config import PRESETS, StepWindow
 from diffeditor.errors import DiffEditorError, InvalidEdit, InvalidSetting
 from diffeditor.images import load_image
-from diffeditor.recipe import CHUNK, MAX_CHUNK, Recipe, changed_preset, save_result
+from diffeditor.recipe import MAX_CHUNK, Recipe, changed_preset, save_result
+from diffeditor.recipe_json import CHUNK
 from diffeditor.tasks import TASKS, Appearance, Drag, Face, Move, Paste, Task
 
 HEIGHT, WIDTH = 40, 48
@@ -327,7 +328,7 @@ def test_missing_files_folders_and_huge_files_are_refused(tmp_path, monkeypatch)
     for path in (tmp_path, tmp_path / "missing.json", "nul\0byte"):
         with pytest.raises(InvalidSetting, match="is not there"):
             Recipe.load(path)
-    monkeypatch.setattr("diffeditor.recipe.MAX_FILE", 10)
+    monkeypatch.setattr("diffeditor.recipe_json.MAX_FILE", 10)
     (tmp_path / "a.json").write_text(" " * 11)
     with pytest.raises(InvalidSetting, match="too large"):
         Recipe.load(tmp_path / "a.json")
