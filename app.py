@@ -16,13 +16,14 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Loads the editor and serves the page until it is stopped."""
+    """Loads the model and serves the page until it is stopped."""
     flags = parse(arguments)
-    from diffeditor import DiffEditorError, load_editor  # after parsing: --help answers at once
+    from diffeditor import DiffEditorError  # after parsing: --help answers at once
     from ui.launch import launch
+    from ui.models import Models
 
     try:
-        launch(load_editor(flags.model, device=flags.device), flags.host, flags.port)
+        launch(Models([flags.model], flags.device), flags.host, flags.port)
     except DiffEditorError as error:
         sys.exit(str(error))
 

@@ -388,12 +388,19 @@ def _add_app_arguments(parser: argparse.ArgumentParser) -> None:
 def _run_app(options: argparse.Namespace) -> None:
     try:
         from ui.launch import launch
+        from ui.models import Models
     except ModuleNotFoundError as error:
         raise DiffEditorError(
             f"The page needs {error.name!r}, which is not installed; install diffeditor[ui]."
         ) from error
-    editor = _loaded_editor(options, options.model, options.vae, options.lora)
-    launch(editor, options.host, options.port)
+
+    def load(model: str, device: str) -> "Editor":
+        """Another model brings its own VAE and no LoRA files."""
+        given = model == options.model
+        parts = (options.vae, options.lora) if given else (None, ())
+        return _loaded_editor(options, model, *parts)
+
+    launch(Models([options.model], options.device, load), options.host, options.port)
 
 
 def _add_worlds_arguments(parser: argparse.ArgumentParser) -> None:

@@ -69,6 +69,9 @@ class CopyingEditor:
         finally:
             self.closed = True
 
+    def close(self) -> None:
+        self.closed = True
+
 
 @pytest.fixture
 def editor(monkeypatch) -> CopyingEditor:
@@ -446,9 +449,13 @@ def test_the_page_is_opened(editor, monkeypatch):
     page = ModuleType("ui.launch")
     page.launch = lambda *arguments: opened.append(arguments)
     monkeypatch.setitem(sys.modules, "ui.launch", page)
-    assert main("app --model some/model --port 7000".split()) == 0
-    assert opened == [(editor, "127.0.0.1", 7000)]
-    assert editor.loaded == [("some/model", "auto")]
+    monkeypatch.setattr("ui.models.models_here", lambda: ("another",))
+    assert main("app --model some/model --port 7000 --lora small.safetensors".split()) == 0
+    [(models, *where)] = opened
+    assert (models.names, where) == (("some/model", "another"), ["127.0.0.1", 7000])
+    assert models.editor("some/model") is editor and models.editor("another") is editor
+    assert editor.loaded == [("some/model", "auto"), ("another", "auto")]
+    assert editor.parts == [{"loras": ["small.safetensors"]}, {}]
 
 
 def test_a_page_that_is_not_installed_is_explained(editor, monkeypatch, capsys):

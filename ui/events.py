@@ -1,31 +1,33 @@
 """Which handler each event of the page calls."""
 
+import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, TypeAlias
 
 import gradio as gr
 from gradio.blocks import Block
-from gradio.components import Component
+from gradio.components import FormComponent
 
-from diffeditor import Editor
-from ui import examples, handlers, text
-from ui.handlers import Updates
-from ui.state import Values
+from ui import examples, handlers, results, text
+from ui.canvas import Canvas
+from ui.models import Models
+from ui.state import Updates, Values
+from ui.tabs import TOOLS
 
 Blocks: TypeAlias = dict[str, Any]
 """Components and groups of them, by the names that handlers use."""
 
-OUTPUTS_ONLY = ("board", "advice", "status", "result", "numbers", "save_picture", "save_recipe")
-RESULTS = ("status", "result", "numbers", "save_picture", "save_recipe")
-DRAWN = ("board", "advice", "second")
-NOT_DRAWN = ("preset", "seed", "steps", "prompt", "reference_prompt")
-"""Inputs, by the first or the last part of their names, that the drawn picture does not follow."""
+ADVICE = ("canvas", "status", "reference_prompt")
+"""What `handlers.advise` changes."""
+RESTORED = ("canvas", "tabs", "status", "model", "prompt", "reference_prompt")
+"""What a recipe changes beside the settings and the tools' own controls."""
 
 ON_DEVICE: dict[str, Any] = {"concurrency_id": "gpu", "concurrency_limit": 1}
 """One device, one job: for every event that edits."""
 PAGE_ONLY: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+SKETCHES_AT_ONCE = 2
+"""Previews that are made at the same time, for everybody together."""
 
 
 @dataclass(frozen=True)
@@ -36,13 +38,17 @@ class Names:
 
     def inputs(self) -> Blocks:
         """The components whose values handlers see."""
+        read = (Canvas, gr.State, FormComponent)
+        own = {name for name in self.blocks if not name.startswith("results.")}
         return {
-            name: block
-            for name, block in self.blocks.items()
-            if name not in OUTPUTS_ONLY
-            and isinstance(block, Component)
-            and not isinstance(block, gr.Button)
+            name: self.blocks[name]
+            for name in (own - {"status"}) | set(results.INPUTS)
+            if isinstance(self.blocks[name], read)
         }
+
+    def under(self, *prefixes: str) -> list[str]:
+        """The names that begin with one of the prefixes."""
+        return [name for name in self.blocks if name.startswith(prefixes)]
 
     def some(self, names: Iterable[str]) -> list[Any]:
         return [self.blocks[name] for name in names]
@@ -54,46 +60,79 @@ class Names:
         return {self.blocks[name]: value for name, value in updates.items()}
 
 
-def connect(editor: Editor, blocks: Blocks, examples_of: dict[str, gr.Dataset]) -> None:
+def connect(models: Models, blocks: Blocks) -> None:
     """Ties every event of the page to its handler."""
     names = Names(blocks)
-    _connect_edit(editor, names)
-    _connect_board(names, examples_of)
+    _connect_edit(models, names)
+    _connect_advice(models, names)
+    _connect_tabs(names)
+    _connect_recipe(models, names)
+    results.connect(blocks, blocks["canvas"])
 
 
-def _connect_edit(editor: Editor, names: Names) -> None:
+def _connect_edit(models: Models, names: Names) -> None:
     def run(data: dict[Block, Any]) -> Iterator[dict[Block, Any]]:
-        for updates in handlers.edit(editor, names.values(data)):
+        for updates in handlers.edit(models, names.values(data)):
             yield names.updates(updates)
 
     edit, cancel, status = names.some(("edit", "cancel", "status"))
-    inputs = set(names.inputs().values())
-    running = edit.click(run, inputs, names.some(RESULTS), **PAGE_ONLY, **ON_DEVICE)
+    told = f"() => {json.dumps(text.WAITING)}"
+    edit.click(None, None, status, js=told, api_visibility="private")
+    running = edit.click(
+        run,
+        set(names.inputs().values()),
+        names.some(("status", *results.OUTPUTS)),
+        show_progress="minimal",
+        show_progress_on=status,
+        api_visibility="private",
+        **ON_DEVICE,
+    )
     cancel.click(lambda: text.STOPPED, None, status, cancels=running, queue=False, **PAGE_ONLY)
 
 
-def _connect_board(names: Names, examples_of: dict[str, gr.Dataset]) -> None:
-    """Clicks, and everything that the drawn picture follows."""
+def _connect_advice(models: Models, names: Names) -> None:
+    """The preview and the advice follow the canvas and what the user sets beside it.
 
-    def refresh(data: dict[Block, Any]) -> dict[Block, Any]:
-        return names.updates(handlers.refresh(names.values(data)))
+    An example or a recipe sets controls too, and changes the canvas, which is followed by then.
+    """
 
-    def click(data: dict[Block, Any], event: gr.SelectData) -> dict[Block, Any]:
-        return names.updates(handlers.click(names.values(data), event.index))
+    def advise(data: dict[Block, Any]) -> dict[Block, Any]:
+        return names.updates(handlers.advise(models, names.values(data)))
 
-    board, advice, tool, start = names.some(("board", "advice", "tool", "start"))
-    inputs = set(names.inputs().values())
-    board.select(click, inputs, [*inputs, advice], **PAGE_ONLY)
-    tool.change(lambda: None, None, start, queue=False, **PAGE_ONLY)
-    drawn = names.some(DRAWN)
-    followed = [block.change for name, block in names.inputs().items() if _is_drawn(name)]
-    gr.on(followed, refresh, inputs, drawn, trigger_mode="always_last", **PAGE_ONLY)
-    for shown, pictures in examples_of.items():
-        filled = names.some(examples.names(shown))
-        filling = pictures.click(partial(examples.fill, shown), pictures, filled, **PAGE_ONLY)
-        filling.then(refresh, inputs, drawn, **PAGE_ONLY)
+    controls = names.some(names.under(*(f"{tool}." for tool in TOOLS)))
+    gr.on(
+        [names.blocks["canvas"].edit, *(control.input for control in controls)],
+        advise,
+        set(names.inputs().values()),
+        names.some(ADVICE),
+        trigger_mode="always_last",
+        concurrency_limit=SKETCHES_AT_ONCE,
+        **PAGE_ONLY,
+    )
 
 
-def _is_drawn(name: str) -> bool:
-    first, _, last = name.partition(".")
-    return first not in NOT_DRAWN and last not in NOT_DRAWN
+def _connect_tabs(names: Names) -> None:
+    """An open tab is the canvas's tool; a click on an example fills the page."""
+    for tool in TOOLS:
+        tab, shelf, canvas = names.some((f"tab.{tool}", f"examples.{tool}", "canvas"))
+        tab.select(
+            None,
+            None,
+            canvas,
+            js=f"() => ({{patch: {{tool: '{tool}'}}}})",
+            api_visibility="private",
+        )
+
+        def fill(index: int, tool: str = tool) -> dict[Block, Any]:
+            return names.updates(examples.fill(tool, index))
+
+        shelf.click(fill, shelf, names.some(examples.filled(tool)), **PAGE_ONLY)
+
+
+def _connect_recipe(models: Models, names: Names) -> None:
+    def restore(path: str | None) -> dict[Block, Any]:
+        return names.updates(handlers.restore(models, path))
+
+    changed = names.under("settings.", *(f"{tool}." for tool in TOOLS))
+    recipe = names.blocks["recipe"]
+    recipe.upload(restore, recipe, names.some((*RESTORED, *changed)), **PAGE_ONLY)

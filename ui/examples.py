@@ -2,6 +2,9 @@
 
 {"tool": "move", "prompt": "...", "image": "move-1-image.png", "thumb": "move-1-thumb.png",
  "mask", "reference", "reference_mask": files or null, "controls": {"dx": 24, ...}}
+
+`controls` are the fields of the task: "points" of a drag, "dx", "dy" and "scale" of a placement,
+"reference_prompt" and "groups".
 """
 
 import json
@@ -9,8 +12,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import gradio as gr
+import numpy as np
+from PIL import Image
+
 import diffeditor
-from ui.controls import painted
+from ui.canvas import Patch, Placement
+from ui.canvas.pixels import Mask
+from ui.state import Updates
+
+FULL_STRENGTH = 100
+"""Per cent, of a face."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,30 +52,47 @@ def load(tool: str) -> list[Example]:
     return [Example(**json.loads(file.read_text(encoding="utf-8"))) for file in files]
 
 
-def values(example: Example) -> dict[str, Any]:
-    """The values of the page's components that show the example."""
-
-    def path(name: str | None) -> str | None:
-        return None if name is None else str(folder() / name)
-
-    reference = path(example.reference)
-    shared = {
-        "source": painted(str(folder() / example.image)),
-        "source_mask": path(example.mask),
-        "reference": None if reference is None else painted(reference),
-        "reference_mask": path(example.reference_mask),
+def fill(tool: str, index: int) -> Updates:
+    """What shows an example of a tool on the page."""
+    example = load(tool)[index]
+    return {
+        "tabs": gr.update(selected=tool),
+        "canvas": patch(example),
         "prompt": example.prompt,
-        "start": None,
+        "reference_prompt": example.controls.get("reference_prompt", ""),
+        **_controls(example),
     }
-    return shared | {f"{example.tool}.{key}": value for key, value in example.controls.items()}
 
 
-def names(tool: str) -> list[str]:
+def filled(tool: str) -> list[str]:
     """The components that the examples of a tool fill."""
-    return list(dict.fromkeys(name for example in load(tool) for name in values(example)))
+    return list(fill(tool, 0))
 
 
-def fill(tool: str, index: int) -> list[Any]:
-    """The values for the components of `names` that show an example of a tool."""
-    shown = values(load(tool)[index])
-    return [shown[name] for name in names(tool)]
+def patch(example: Example) -> Patch:
+    """What the example puts on the canvas; both pictures replace those that were there."""
+    placement = {k: v for k, v in example.controls.items() if k in Placement.model_fields}
+    points = example.controls.get("points", [])
+    return Patch(
+        tool=example.tool,  # pyright: ignore[reportArgumentType]
+        source=folder() / example.image,
+        reference=None if example.reference is None else folder() / example.reference,
+        mask=_mask(example.mask),
+        reference_mask=_mask(example.reference_mask),
+        arrows=[((x0, y0), (x1, y1)) for x0, y0, x1, y1 in points],
+        **({example.tool: Placement(**placement)} if placement else {}),
+    )
+
+
+def _mask(name: str | None) -> Mask | None:
+    if name is None:
+        return None
+    with Image.open(folder() / name) as image:
+        return np.asarray(image.convert("L")) > 127
+
+
+def _controls(example: Example) -> Updates:
+    """The tool's own controls, each with the example's value."""
+    if example.tool != "face":
+        return {}
+    return {"face.groups": example.controls["groups"], "face.strength": FULL_STRENGTH}

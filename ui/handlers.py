@@ -6,57 +6,55 @@ All take and give `{name of a component: value}`; what is not given stays as it 
 import logging
 from collections.abc import Iterator
 from contextlib import closing
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import gradio as gr
 from PIL import Image
 
-from diffeditor import Editor, Result, Step
-from diffeditor.errors import DiffEditorError, InvalidEdit
-from ui import overlay, text
-from ui.controls import read_preset, whole
-from ui.files import cached
-from ui.state import Page, Values, read_page
-from ui.tabs import TOOLS, Tool
+from diffeditor import Editor, Step, instant_preview
+from diffeditor.errors import DiffEditorError
+from ui import recipes, results, settings, text
+from ui.canvas import Patch
+from ui.models import Models
+from ui.settings import Chosen
+from ui.state import Inputs, Updates, Values, read
+from ui.tabs import TOOLS
 
-Updates = dict[str, Any]
-
-SHOWN_SIDE = 1600
-"""Pixels of the longer side of a result as it is shown; the download has all of them."""
-PREVIEW_EVERY = 5
-"""Steps; a preview costs more than a status line."""
-
-
-def chosen(values: Values) -> Tool:
-    """The tool of the open tab.
-
-    Raises:
-        InvalidEdit: no tab has this name.
-    """
-    if values["tool"] not in TOOLS:
-        raise InvalidEdit(text.NO_TOOL)
-    return TOOLS[values["tool"]]
+PREVIEW_SIDE = 512
+"""Pixels of the longer side at which the instant preview is made."""
+LOOK_EVERY = 5
+"""Steps between two pictures of a run; such a picture costs more than a status line."""
 
 
-def edit(editor: Editor, values: Values) -> Iterator[Updates]:
-    """Runs the edit of the open tab: a status for every step, previews, then the result.
+def advise(models: Models, values: Values) -> Updates:
+    """What the edit will roughly look like, and what is missing or to be known before it runs."""
+    shown = {"reference_prompt": _shown(_wants_reference_prompt(values))}
+    try:
+        inputs = _inputs(models, values, PREVIEW_SIDE)
+        task = _task(inputs).prepared(inputs.find_landmarks)
+        preview = Patch(preview=instant_preview(task), rev=inputs.edit.rev)
+    except DiffEditorError as error:
+        return {**shown, "canvas": Patch(preview=None), "status": str(error)}
+    return {**shown, "canvas": preview, "status": text.ready(task.warnings())}
+
+
+def _wants_reference_prompt(values: Values) -> bool:
+    canvas = values["canvas"]
+    return canvas is not None and TOOLS[canvas.tool].reference_prompt
+
+
+def _shown(visible: bool) -> Any:
+    """Hidden components keep their values and stay on the page."""
+    return gr.update(visible=True if visible else "hidden")
+
+
+def edit(models: Models, values: Values) -> Iterator[Updates]:
+    """Runs the edit that the page shows: a status for every step, previews, then the results.
 
     Closing the iterator closes the engine's, which frees the device.
     """
     try:
-        tool = chosen(values)
-        page = read_page(tool.name, values)
-        task = tool.task(page)
-        preset, seed = read_preset(values), whole(values["seed"], text.SEED)
-        yield {"status": text.STARTING}
-        with closing(editor.stream(task, preset=preset, seed=seed)) as steps:
-            for step in steps:
-                if step.result is not None:
-                    yield from _finished(page, step.result, f"{tool.name}-{seed}")
-                    return
-                yield {"status": step.message} | _preview(page, step)
+        yield from _runs(models, values)
     except DiffEditorError as error:
         yield {"status": str(error)}
     except Exception:
@@ -64,75 +62,59 @@ def edit(editor: Editor, values: Values) -> Iterator[Updates]:
         yield {"status": text.UNEXPECTED}
 
 
-def _preview(page: Page, step: Step) -> Updates:
-    image = step.preview() if step.index % PREVIEW_EVERY == 0 else None
-    return {} if image is None else {"result": _shown(page, image)}
-
-
-def _shown(page: Page, image: Image.Image) -> tuple[str, str]:
-    """Before and after as files, no larger than a screen shows."""
-    pair = page.source.image.convert("RGB"), image.copy()
-    for picture in pair:
-        picture.thumbnail((SHOWN_SIDE, SHOWN_SIDE))
-    return cached(pair[0]), cached(pair[1])
-
-
-def _finished(page: Page, result: Result, name: str) -> Iterator[Updates]:
-    """The result; its files are deleted once the page has its own copies."""
-    with TemporaryDirectory() as folder:
-        picture, recipe = Path(folder, f"{name}.png"), Path(folder, f"{name}.json")
-        result.image.save(picture)
-        result.recipe.save(recipe)
-        yield {
-            "status": text.done(result.metadata),
-            "result": _shown(page, result.image),
-            "numbers": result.metadata,
-            "save_picture": gr.update(value=str(picture), interactive=True),
-            "save_recipe": gr.update(value=str(recipe), interactive=True),
-        }
-
-
-def refresh(values: Values) -> Updates:
-    """The picture to click on, with all marks, and a sentence on what is missing."""
+def restore(models: Models, path: str | None) -> Updates:
+    """What brings back the edit of an uploaded recipe; with its model, where that is offered."""
     try:
-        tool = chosen(values)
-    except InvalidEdit as error:
-        return {"advice": str(error)}
-    second = gr.update(visible=True if tool.reference else "hidden")
-    try:
-        page = read_page(tool.name, values)
-    except InvalidEdit as error:
-        return {"board": None, "advice": str(error), "second": second}
-    marks, advice = _marks(tool, page)
-    if values["start"] is not None:
-        advice = text.WHERE_TO
-    board = overlay.draw(page.source, start=values["start"], **marks)
-    label = text.BOARD if tool.click else text.BOARD_SEEN
-    shown = gr.update(value=cached(board, "jpeg"), label=label)
-    return {"board": shown, "advice": advice, "second": second}
+        restored = recipes.restore(path)
+    except DiffEditorError as error:
+        return {"status": str(error)}
+    shown = {"canvas": restored.patch, "tabs": gr.update(selected=restored.tool)}
+    model = {"model": restored.model} if restored.model in models.names else {}
+    return {**restored.updates, **shown, **model}
 
 
-def _marks(tool: Tool, page: Page) -> tuple[dict[str, Any], str]:
-    """What to draw over the picture, and what is missing or to be known before the run."""
-    arrows = tool.arrows(page) if tool.arrows else []
-    try:
-        task = tool.task(page)
-    except InvalidEdit as error:
-        return {"arrows": arrows}, str(error)
-    region = task.region() if tool.click else None
-    return {"arrows": arrows, "region": region}, " ".join([text.READY, *task.warnings()])
+def _runs(models: Models, values: Values) -> Iterator[Updates]:
+    """A run for each seed; what is wrong is said before a model is loaded."""
+    chosen = settings.read(values)
+    inputs = _inputs(models, values)
+    task = _task(inputs)
+    yield {"status": text.STARTING}
+    editor = models.editor(values["model"])
+    for number, seed in enumerate(chosen.seeds, 1):
+        for updates in _run(editor, task, chosen, seed, values):
+            yield updates | _counted(updates, number, chosen.variations)
 
 
-def click(values: Values, place_on_board: tuple[int, int]) -> Updates:
-    """A click on the drawn picture, at (column, row) of it."""
-    try:
-        tool = chosen(values)
-        page = read_page(tool.name, values)
-        if tool.click is None:
-            return {}
-        place = overlay.to_picture(place_on_board, page.source.image)
-        done = tool.click(page, place, values["start"])
-    except InvalidEdit as error:
-        return {"advice": str(error)}
-    changes = {f"{tool.name}.{name}": value for name, value in done.changes.items()}
-    return {"start": done.start} | changes
+def _run(editor: Editor, task: Any, chosen: Chosen, seed: int, values: Values) -> Iterator[Updates]:
+    with closing(editor.stream(task, preset=chosen.preset, seed=seed)) as steps:
+        for step in steps:
+            if step.result is None:
+                yield {"status": step.message, **_look(task.source, step)}
+            else:
+                done = {"status": text.done(step.result.metadata)}
+                yield done | results.finished(values, task.source, step.result)
+
+
+def _look(source: Image.Image, step: Step) -> Updates:
+    """A picture of the run so far, now and then."""
+    image = step.preview() if step.index % LOOK_EVERY == 0 else None
+    return {} if image is None else results.intermediate(source, image)
+
+
+def _counted(updates: Updates, number: int, total: int) -> Updates:
+    """The status with the number of the variation that it is about."""
+    return {"status": text.counted(updates["status"], number, total)} if total > 1 else {}
+
+
+def _inputs(models: Models, values: Values, limit: int | None = None) -> Inputs:
+    """Reads the page; landmarks are found by the model that is in memory."""
+    return read(values, lambda portrait: found(models, portrait), limit)
+
+
+def found(models: Models, portrait: Image.Image) -> Any:
+    """The 68 landmarks of a portrait. Raises NoFaceFound."""
+    return models.editor(models.current).find_landmarks(portrait)
+
+
+def _task(inputs: Inputs) -> Any:
+    return TOOLS[inputs.edit.tool].task(inputs)

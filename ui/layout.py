@@ -2,75 +2,96 @@
 
 import gradio as gr
 
-from diffeditor import PRESETS, Editor
-from ui import api, events, examples, text
-from ui.controls import (
-    PICTURE_HEIGHT,
-    file_picture,
-    painter,
-    preset_controls,
-    prompt_box,
-    steps_slider,
-)
+from diffeditor import fit_template, load_segmenter
+from ui import api, events, examples, handlers, results, settings, text
+from ui.canvas import Canvas
 from ui.events import Blocks
+from ui.models import Models
+from ui.pictures import Upload
 from ui.tabs import TOOLS, Tool
 
 KEEP_UPLOADS = 86400
 """Seconds after which uploads and results are deleted."""
+PROMPT_LENGTH = 1000
 
 CSS = """
-.gradio-container { max-width: 1680px !important; }
+.gradio-container { max-width: 1760px !important; }
+#heading { align-items: center; }
 #heading .prose { display: flex; flex-wrap: wrap; align-items: baseline; gap: 0 1rem; }
 #heading h1, #heading p { margin: 0; }
+#tools button[role="tab"] { padding: 6px 10px; }
+#tools .tab-wrapper { padding: 0; margin-bottom: 6px; }
+#tools .tabitem { padding: 0; border: 0; }
+.shelf { align-items: center; }
+.shelf .prose p { margin: 0; color: var(--body-text-color); }
+.examples .gallery { justify-content: flex-end; }
 .examples .gallery-item .container { width: auto; height: auto; max-width: none; }
-.examples img { height: 60px; width: auto; max-width: none; }
-#tabs button[role="tab"] { padding: 4px 7px; }
-#board img { cursor: crosshair; }
+.examples img { height: 52px; width: auto; max-width: none; }
+#canvas .html-container { padding: 0; }
+#canvas .stage { max-height: max(260px, 44vh); }
+#status { border: 0; box-shadow: none; background: none; }
+#status textarea { padding-left: 2px; border: 0; box-shadow: none; background: none; }
 """
+"""On the stock components; the canvas brings its own."""
 
 
-def build_page(editor: Editor) -> gr.Blocks:
-    """The page that edits with this editor."""
+def build_page(models: Models) -> gr.Blocks:
+    """The page that edits with these models; the one to begin with is loaded now.
+
+    Raises:
+        ModelUnavailable: it cannot be loaded.
+    """
+    native_size = models.editor(models.current).native_size
     with gr.Blocks(title=text.TITLE, fill_width=True, delete_cache=(3600, KEEP_UPLOADS)) as page:
-        gr.Markdown(f"# {text.TITLE}\n{text.SUBTITLE}", elem_id="heading")
-        blocks: Blocks = {"start": gr.State(None)}
-        examples_of = _tabs(blocks)
+        blocks: Blocks = _heading(models)
         with gr.Row():
-            with gr.Column(min_width=320):
-                _pictures(blocks)
-            with gr.Column(min_width=320):
-                _board(blocks)
-            with gr.Column(min_width=320):
-                _outcome(blocks)
-                _settings(blocks, editor)
-        events.connect(editor, blocks, examples_of)
-        api.add_endpoints(editor)
+            with gr.Column(min_width=320, scale=6):
+                blocks |= _tabs() | _stage(models) | settings.build(native_size)
+            with gr.Column(min_width=320, scale=5):
+                blocks |= results.build()
+        events.connect(models, blocks)
+        api.add_endpoints(models)
     return page
 
 
-def _tabs(blocks: Blocks) -> dict[str, gr.Dataset]:
-    """A tab for each tool with its controls; returns the examples by tool."""
-    blocks["tool"] = gr.Textbox(next(iter(TOOLS)), visible="hidden")
-    examples_of: dict[str, gr.Dataset] = {}
-    with gr.Tabs(elem_id="tabs", overflow_behavior="wrap"):
-        for tool in TOOLS.values():
-            with gr.Tab(tool.title, id=tool.name) as tab, gr.Row():
-                with gr.Column(min_width=320):
+def _heading(models: Models) -> Blocks:
+    """The name of the page, which model edits, and a way back to an earlier edit."""
+    with gr.Row(elem_id="heading"):
+        gr.Markdown(f"# {text.TITLE}\n{text.SUBTITLE}")
+        model = gr.Dropdown(
+            [(text.model(name), name) for name in models.names],
+            value=models.current,
+            label=text.MODEL,
+            show_label=False,
+            container=False,
+            min_width=220,
+            scale=0,
+        )
+        recipe = Upload(
+            text.OPEN_RECIPE, file_types=[".json", ".png"], size="sm", min_width=140, scale=0
+        )
+    return {"model": model, "recipe": recipe}
+
+
+def _tabs() -> Blocks:
+    """A tab for each tool: its hint, its examples and its own controls."""
+    blocks: Blocks = {}
+    with gr.Tabs(elem_id="tools", overflow_behavior="wrap") as blocks["tabs"]:
+        for name, tool in TOOLS.items():
+            with gr.Tab(tool.title, id=name) as blocks[f"tab.{name}"]:
+                with gr.Row(elem_classes="shelf"):
                     gr.Markdown(tool.hint)
-                    examples_of[tool.name] = _examples(tool)
-                with gr.Column(min_width=320, scale=2):
-                    controls = tool.build()
-            blocks.update({f"{tool.name}.{name}": control for name, control in controls.items()})
-            tab.select(
-                None, None, blocks["tool"], js=f"() => '{tool.name}'", api_visibility="private"
-            )
-    return examples_of
+                    blocks[f"examples.{name}"] = _examples(tool)
+                controls = tool.controls()
+                blocks |= {f"{name}.{local}": control for local, control in controls.items()}
+    return blocks
 
 
 def _examples(tool: Tool) -> gr.Dataset:
     """Thumbnails of the tool's examples."""
     return gr.Dataset(
         label=text.EXAMPLES,
+        show_label=False,
         components=["image"],
         samples=[[str(examples.folder() / one.thumb)] for one in examples.load(tool.name)],
         type="index",
@@ -79,53 +100,51 @@ def _examples(tool: Tool) -> gr.Dataset:
     )
 
 
-def _pictures(blocks: Blocks) -> None:
-    """The picture to edit, and a second one for the tools that need it."""
-    blocks["source"] = painter(text.PICTURE, text.PICTURE_HINT, "source")
-    with gr.Row():
-        blocks["prompt"] = prompt_box(text.PROMPT, placeholder=text.PROMPT_EXAMPLE)
-        blocks["source_mask"] = file_picture(text.MASK_FILE)
-    with gr.Column(visible="hidden") as blocks["second"]:
-        blocks["reference"] = painter(text.REFERENCE, text.REFERENCE_HINT, "reference")
-        blocks["reference_mask"] = file_picture(text.MASK_FILE)
-
-
-def _board(blocks: Blocks) -> None:
-    """The picture to click on, what is missing, and the buttons that start and stop."""
-    blocks["board"] = gr.Image(
-        label=text.BOARD,
-        interactive=False,
-        buttons=[],
-        height=PICTURE_HEIGHT,
-        elem_id="board",
+def _stage(models: Models) -> Blocks:
+    """The canvas, the line that says what is going on, and what starts and stops an edit."""
+    canvas = Canvas(
+        segmenter=load_segmenter(),
+        landmark_finder=lambda portrait: handlers.found(models, portrait),
+        landmark_fitter=fit_template,
+        elem_id="canvas",
     )
-    blocks["advice"] = gr.Textbox(label=text.ADVICE, interactive=False, lines=1, max_lines=3)
+    with gr.Row(equal_height=True):
+        status = gr.Textbox(
+            text.NO_PICTURE,
+            label=text.STATUS,
+            show_label=False,
+            container=False,
+            interactive=False,
+            lines=1,
+            max_lines=4,
+            min_width=300,
+            scale=4,
+            elem_id="status",
+        )
+        edit = gr.Button(text.EDIT, variant="primary", min_width=110, scale=1)
+        cancel = gr.Button(text.CANCEL, min_width=80, scale=0)
     with gr.Row():
-        blocks["edit"] = gr.Button(text.EDIT, variant="primary", min_width=120)
-        blocks["cancel"] = gr.Button(text.CANCEL, min_width=80)
-    blocks["status"] = gr.Textbox(label=text.STATUS, interactive=False, lines=1, max_lines=4)
+        prompt = prompt_box(text.PROMPT, placeholder=text.PROMPT_EXAMPLE)
+        reference_prompt = prompt_box(text.REFERENCE_PROMPT, visible=False)
+    return {
+        "canvas": canvas,
+        "status": status,
+        "edit": edit,
+        "cancel": cancel,
+        "prompt": prompt,
+        "reference_prompt": reference_prompt,
+    }
 
 
-def _outcome(blocks: Blocks) -> None:
-    """The result, its files and its numbers."""
-    blocks["result"] = gr.ImageSlider(
-        label=text.RESULT,
-        interactive=False,
-        buttons=["fullscreen"],
-        height=PICTURE_HEIGHT,
+def prompt_box(label: str, placeholder: str | None = None, visible: bool = True) -> gr.Textbox:
+    """A box for words that say what a picture shows."""
+    return gr.Textbox(
+        "",
+        label=label,
+        placeholder=placeholder,
+        lines=1,
+        max_lines=4,
+        max_length=PROMPT_LENGTH,
+        min_width=240,
+        visible=True if visible else "hidden",
     )
-    with gr.Row():
-        blocks["save_picture"] = gr.DownloadButton(text.SAVE_PICTURE, interactive=False, size="sm")
-        blocks["save_recipe"] = gr.DownloadButton(text.SAVE_RECIPE, interactive=False, size="sm")
-    with gr.Accordion(text.NUMBERS, open=False):
-        blocks["numbers"] = gr.JSON(show_label=False)
-
-
-def _settings(blocks: Blocks, editor: Editor) -> None:
-    """Which preset, with which changes."""
-    with gr.Row():
-        blocks["preset"] = gr.Dropdown(list(PRESETS), value=next(iter(PRESETS)), label=text.PRESET)
-        blocks["seed"] = gr.Number(0, label=text.SEED, min_width=80, step=1)
-    blocks["steps"] = steps_slider()
-    blocks.update(preset_controls(editor.native_size))
-    gr.Markdown(text.model(editor.model_name, editor.native_size))

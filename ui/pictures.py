@@ -1,9 +1,9 @@
-"""Components for pictures that take uploads to this page and nothing else."""
+"""Components that take uploads to this page and nothing else."""
 
 from pathlib import Path
 
 import gradio as gr
-from gradio.data_classes import ImageData
+from gradio.data_classes import FileData, ImageData, ListFiles
 
 from ui import text
 from ui.files import uploaded
@@ -39,15 +39,17 @@ class Picture(gr.Image):
         return str(uploaded(payload.path))
 
 
-class Painter(gr.ImageEditor):
-    """An uploaded picture with brush strokes over it; its value is a `Painted`."""
+class Upload(gr.UploadButton):
+    """A button that loads a file; its value is the path of the upload."""
 
     is_template = True
 
-    async def async_move_resource_to_block_cache(
-        self, url_or_file_path: str | Path | None
-    ) -> str | None:
-        return await super().async_move_resource_to_block_cache(local(url_or_file_path))
+    def preprocess(self, payload: ListFiles | FileData | None) -> str | None:
+        if payload is None:
+            return None
+        if isinstance(payload, ListFiles):
+            raise gr.Error(text.RELOAD, print_exception=False)
+        return str(uploaded(payload.path))
 
 
 # Gradio writes a stub of these classes beside this file, which type checkers would then believe.

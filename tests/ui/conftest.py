@@ -4,12 +4,18 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import gradio as gr
 import numpy as np
 import pytest
 from PIL import Image
 
 from tests.ui.fakes import FakeEditor
 from ui import launch as launching
+from ui import settings
+from ui.canvas import Patch
+from ui.canvas.value import VERSION, parse
+from ui.history import History
+from ui.models import Models
 
 SIDE = 64
 WIDTH = 80
@@ -39,39 +45,51 @@ def mask() -> np.ndarray:
     return inside
 
 
-def strokes(mask: np.ndarray, alpha: int = 128) -> Image.Image:
-    """A brush layer that covers the mask."""
-    layer = np.zeros((*mask.shape, 4), np.uint8)
-    layer[mask] = (255, 40, 120, alpha)
-    return Image.fromarray(layer)
+def on_canvas(values: dict[str, Any], **changes: Any) -> dict[str, Any]:
+    """The page's values after a patch of the canvas."""
+    before = values["canvas"].model_dump()
+    canvas = parse({**before, **Patch(**changes).wire()["patch"]})
+    return {**values, "canvas": canvas}
 
 
 @pytest.fixture
-def values(image: Image.Image, mask: np.ndarray) -> dict[str, Any]:
-    """What the page holds after everything that any tab needs was entered."""
-    painted = {"background": image.convert("RGBA"), "layers": [strokes(mask)], "composite": None}
+def payload(image: Image.Image, mask: np.ndarray) -> dict[str, Any]:
+    """What the browser sends of a canvas on which everything that any tool needs is marked."""
+    patch = Patch(
+        source=image,
+        reference=image.transpose(Image.Transpose.ROTATE_180),
+        mask=mask,
+        reference_mask=mask,
+        arrows=[((30, 28), (34, 28))],
+    )
     return {
+        "version": VERSION,
+        "rev": 7,
         "tool": "drag",
-        "start": None,
-        "source": painted,
-        "source_mask": None,
+        "fill_mask": None,
+        "move": {"dx": 8, "dy": 2, "scale": 1},
+        "paste": {"dx": 5, "dy": 0, "scale": 1},
+        "landmarks": None,
+        "reference_landmarks": None,
+        **patch.wire()["patch"],
+    }
+
+
+@pytest.fixture
+def values(payload: dict[str, Any]) -> dict[str, Any]:
+    """What the page holds after everything that any tool needs was entered."""
+    with gr.Blocks():
+        built = settings.build(128).items()
+    untouched = {name: one.value for name, one in built if not isinstance(one, gr.Button)}
+    return {
+        **untouched,
+        "canvas": parse(payload),
+        "model": "fake",
         "prompt": "a cup",
-        "reference": {**painted, "background": image.transpose(Image.Transpose.ROTATE_180)},
-        "reference_mask": None,
-        "drag.points": [[30, 28, 34, 28]],
-        "move.dx": 8,
-        "move.dy": 2,
-        "move.scale": 1.0,
-        "move.fill_mask": None,
-        "paste.dx": 5,
-        "paste.dy": 0,
-        "paste.scale": 1.0,
-        "paste.reference_prompt": "a jug",
-        "appearance.reference_prompt": "a jug",
+        "reference_prompt": "a jug",
         "face.groups": ["mouth", "eyes"],
-        "preset": "diffeditor",
-        "seed": 0,
-        "steps": 50,
+        "face.strength": 100,
+        "results.history": History(),
     }
 
 
@@ -89,6 +107,7 @@ def mask_file(mask: np.ndarray, tmp_path: Path) -> str:
 def served() -> Iterator[tuple[str, FakeEditor]]:
     """The address of the running page, and its editor."""
     editor = FakeEditor()
-    page = launching.launch(editor, port=None, prevent_thread_lock=True, quiet=True)
+    models = Models.of(editor)  # type: ignore[arg-type]
+    page = launching.launch(models, port=None, prevent_thread_lock=True, quiet=True)
     yield page.local_url, editor
     page.close()

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from diffeditor import PRESETS, Preset, Recipe, Result, Step
+from diffeditor import PRESETS, Preset, Recipe, Result, Step, fit_template
 
 PAINT = (30, 200, 90)
 """The colour of the region in the result."""
@@ -28,6 +28,12 @@ class FakeEditor:
     native_size: int = 128
     runs: list[tuple[Any, Preset, int]] = field(default_factory=list)
     closed: int = 0
+
+    def find_landmarks(self, portrait: Image.Image) -> np.ndarray:
+        """A face that fills the middle of the portrait."""
+        width, height = portrait.size
+        eyes, mouth = ((0.35, 0.4), (0.65, 0.4)), (0.5, 0.7)
+        return fit_template(*((width * x, height * y) for x, y in (*eyes, mouth)))
 
     def edit(self, task: Any, preset: str | Preset = "diffeditor", seed: int = 0) -> Result:
         return list(self.stream(task, preset, seed))[-1].result

@@ -1,6 +1,7 @@
 import gc
 import socket
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -9,6 +10,7 @@ from diffeditor import ModelUnavailable
 from diffeditor.errors import InvalidSetting
 from tests.ui.fakes import FakeEditor
 from ui.launch import launch
+from ui.models import Models
 
 
 def test_the_page_is_on_this_machine_only_unless_told_otherwise() -> None:
@@ -17,15 +19,12 @@ def test_the_page_is_on_this_machine_only_unless_told_otherwise() -> None:
     assert (flags.host, flags.port) == ("127.0.0.1", 7860)
 
 
-def test_flags_reach_the_editor_and_the_page(monkeypatch: pytest.MonkeyPatch) -> None:
-    seen: list[object] = []
-    editor = FakeEditor()
-    monkeypatch.setattr(
-        "diffeditor.editor.load_editor", lambda *a, **k: seen.append((a, k)) or editor
-    )
+def test_flags_reach_the_models_and_the_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[Any] = []
+    monkeypatch.setattr("ui.models.Models", lambda *arguments: arguments)
     monkeypatch.setattr("ui.launch.launch", lambda *arguments: seen.append(arguments))
     app.main(["--model", "folder", "--device", "cpu", "--host", "0.0.0.0", "--port", "80"])
-    assert seen == [(("folder",), {"device": "cpu"}), (editor, "0.0.0.0", 80)]
+    assert seen == [((["folder"], "cpu"), "0.0.0.0", 80)]
 
 
 def test_an_error_is_one_sentence(
@@ -34,7 +33,7 @@ def test_an_error_is_one_sentence(
     def unavailable(*_: object, **__: object) -> None:
         raise ModelUnavailable("There is no model; download one.")
 
-    monkeypatch.setattr("diffeditor.editor.load_editor", unavailable)
+    monkeypatch.setattr("ui.models.Models.editor", unavailable)
     with pytest.raises(SystemExit, match="There is no model; download one."):
         app.main([])
 
@@ -42,9 +41,9 @@ def test_an_error_is_one_sentence(
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_a_taken_port_is_told() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
+        port, models = taken.getsockname()[1], Models.of(FakeEditor())  # type: ignore[arg-type]
         with pytest.raises(InvalidSetting, match=f"port {port}; choose another"):
-            launch(FakeEditor(), port=port, prevent_thread_lock=True, quiet=True)
+            launch(models, port=port, prevent_thread_lock=True, quiet=True)
     gc.collect()  # of the socket that Gradio leaves open
 
 

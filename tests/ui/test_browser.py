@@ -7,8 +7,10 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
+from tests.ui.canvas.conftest import QUIET
+from tests.ui.canvas.driver import PATIENCE
 from tests.ui.fakes import FakeEditor
 from tests.ui.watch import watched
 from ui import text
@@ -22,17 +24,8 @@ pytestmark = [
 
 Served = tuple[str, FakeEditor]
 
-QUIET = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 RUNNING = re.compile(r"(Inverting|Editing) \d+/100")
 DONE = "Done in 2.2 s. It went 86 % of its way."
-PATIENCE = 60_000
-"""Milliseconds; a busy machine is slow to paint."""
 
 
 @pytest.fixture(scope="module")
@@ -48,27 +41,43 @@ def page(browser: Browser, served: Served) -> Iterator[Page]:
     """The open page, watched: console errors and requests to elsewhere fail the test."""
     url, editor = served
     editor.pause, editor.steps = 0.0, 3
-    opened = browser.new_page(viewport={"width": 1280, "height": 900})
+    opened = browser.new_page(viewport={"width": 1440, "height": 900})
     opened.set_default_timeout(PATIENCE)
     expect.set_options(timeout=PATIENCE)
     wrong = watched(opened, url)
-    opened.goto(url)
-    expect(opened.get_by_role("tab", name=TOOLS["drag"].title, exact=True)).to_be_visible()
+    show(opened, url)
     yield opened
     opened.close()
     assert wrong == []
 
 
+def show(page: Page, url: str) -> None:
+    page.goto(url)
+    expect(page.locator("#canvas .canvas")).to_have_attribute("data-ready", "true")
+
+
+def status(page: Page) -> Locator:
+    return page.get_by_label(text.STATUS, exact=True)
+
+
 def show_example(page: Page, tool: str) -> None:
-    """Opens the tool's tab and clicks its first example."""
+    """Opens the tool's tab, clicks its first example and waits for its preview."""
     page.get_by_role("tab", name=TOOLS[tool].title, exact=True).click()
     expect(page.get_by_text(TOOLS[tool].hint)).to_be_visible()
     page.locator(".examples:visible button").first.click()
-    expect(page.get_by_label(text.ADVICE)).to_have_value(text.READY)
+    expect(page.locator("#canvas [data-act=peek]")).to_be_visible()
+    expect(status(page)).to_have_value(text.READY)
 
 
 def press(page: Page, name: str) -> None:
     page.get_by_role("button", name=name, exact=True).click()
+
+
+def run_slowly(page: Page, editor: FakeEditor) -> None:
+    """Starts an edit that takes long, and waits until it is under way."""
+    editor.pause, editor.steps = 0.3, 100
+    press(page, text.EDIT)
+    expect(status(page)).to_have_value(RUNNING)
 
 
 def wait_until(condition: Callable[[], Any]) -> None:
@@ -83,72 +92,83 @@ def wait_until(condition: Callable[[], Any]) -> None:
 def test_one_click_and_edit_lead_to_a_result(tool: str, page: Page, served: Served) -> None:
     _, editor = served
     show_example(page, tool)
+    second = page.get_by_label(text.REFERENCE_PROMPT, exact=True)
+    expect(second).to_be_visible(visible=TOOLS[tool].reference_prompt)
     press(page, text.EDIT)
-    expect(page.get_by_label(text.STATUS)).to_have_value(DONE)
-    expect(page.get_by_role("slider").first).to_be_visible()
+    expect(status(page)).to_have_value(DONE)
+    expect(page.locator("#result").get_by_role("slider").first).to_be_visible()
     assert editor.runs[-1][0].name == tool
-    with page.expect_download() as download:
-        press(page, text.SAVE_PICTURE)
-    assert download.value.suggested_filename == f"{tool}-0.png"
-    with page.expect_download() as download:
-        press(page, text.SAVE_RECIPE)
-    assert download.value.suggested_filename == f"{tool}-0.json"
 
 
-def test_two_clicks_on_the_picture_are_one_more_point(page: Page, served: Served) -> None:
+def test_an_edit_that_is_started_at_once_uses_the_gesture(page: Page, served: Served) -> None:
     _, editor = served
     show_example(page, "drag")
-    board = page.locator("#board img")
-    box = board.bounding_box()
-    assert box is not None
-    middle = {"x": box["width"] / 2, "y": 0.8 * box["height"]}
-    board.click(position=middle)
-    expect(page.get_by_label(text.ADVICE)).to_have_value(text.WHERE_TO)
-    board.click(position={**middle, "y": 0.85 * box["height"]})
-    expect(page.get_by_label(text.ADVICE)).to_have_value(text.READY)
-    press(page, text.EDIT)
-    expect(page.get_by_label(text.STATUS)).to_have_value(DONE)
-    (x0, y0), (x1, y1) = editor.runs[-1][0].points[-1]
-    assert (x0, x1) == pytest.approx((64, 64), abs=1)
-    assert (y0, y1) == pytest.approx((0.8 * 128, 0.85 * 128), abs=1)
-
-
-def test_a_brush_stroke_is_added_to_the_mask(page: Page, served: Served) -> None:
-    _, editor = served
-    show_example(page, "move")
-    canvas = page.locator("canvas").first.bounding_box()
-    assert canvas is not None
-    x, y = canvas["x"] + canvas["width"] / 2, canvas["y"] + canvas["height"] / 2
-    press(page, text.EDIT)
-    wait_until(lambda: editor.runs and editor.runs[-1][0].name == "move")
-    before = editor.runs[-1][0].mask.sum()
-    page.mouse.move(x, y - 80)
+    surface = page.locator("#canvas .stage[data-side=source] canvas").bounding_box()
+    edit = page.get_by_role("button", name=text.EDIT, exact=True).bounding_box()
+    assert surface is not None and edit is not None
+    x, y = surface["x"] + surface["width"] / 2, surface["y"] + 0.75 * surface["height"]
+    page.mouse.move(x, y)
     page.mouse.down()
-    page.mouse.move(x + 40, y - 80, steps=5)
+    page.mouse.move(x, y + 25, steps=3)
     page.mouse.up()
-    wait_until(lambda: press(page, text.EDIT) or editor.runs[-1][0].mask.sum() > before)
+    page.mouse.click(edit["x"] + edit["width"] / 2, edit["y"] + edit["height"] / 2)
+    expect(status(page)).to_have_value(DONE)
+    (x0, y0), (x1, y1) = editor.runs[-1][0].points[-1]
+    assert len(editor.runs[-1][0].points) == 6
+    assert (x0, x1) == pytest.approx((64, 64), abs=1) and y1 > y0 + 5
+
+
+def test_the_controls_beside_the_canvas_are_followed(page: Page, served: Served) -> None:
+    _, editor = served
+    show_example(page, "face")
+    for part in ("Mouth", "Eyes", "Brows", "Nose", "Jaw"):
+        page.get_by_label(part, exact=True).uncheck()
+    expect(status(page)).to_have_value(re.compile("groups must be"))
+    page.get_by_label("Brows", exact=True).check()
+    expect(status(page)).to_have_value(text.READY)
+    press(page, text.EDIT)
+    expect(status(page)).to_have_value(DONE)
+    assert editor.runs[-1][0].groups == ("brows",)
 
 
 def test_cancel_frees_the_device_and_keeps_what_was_entered(page: Page, served: Served) -> None:
     _, editor = served
     show_example(page, "move")
-    closed, editor.pause, editor.steps = editor.closed, 0.3, 100
-    press(page, text.EDIT)
-    expect(page.get_by_label(text.STATUS)).to_have_value(RUNNING)
+    closed = editor.closed
+    run_slowly(page, editor)
     press(page, text.CANCEL)
-    expect(page.get_by_label(text.STATUS)).to_have_value(text.STOPPED)
+    expect(status(page)).to_have_value(text.STOPPED)
     wait_until(lambda: editor.closed == closed + 1)
-    expect(page.get_by_label(text.SHIFT_X).first).not_to_have_value("0")
     editor.pause, editor.steps = 0.0, 3
     press(page, text.EDIT)
-    expect(page.get_by_label(text.STATUS)).to_have_value(DONE)
+    expect(status(page)).to_have_value(DONE)
+    assert editor.runs[-1][0].shift != (0, 0)
 
 
-def test_a_closed_browser_frees_the_device(browser: Browser, page: Page, served: Served) -> None:
+def test_a_closed_browser_frees_the_device(page: Page, served: Served) -> None:
     _, editor = served
     show_example(page, "move")
-    closed, editor.pause, editor.steps = editor.closed, 0.3, 100
-    press(page, text.EDIT)
-    expect(page.get_by_label(text.STATUS)).to_have_value(RUNNING)
+    closed = editor.closed
+    run_slowly(page, editor)
     page.close()
     wait_until(lambda: editor.closed == closed + 1)
+
+
+def test_who_waits_sees_the_place_in_the_queue(
+    browser: Browser, page: Page, served: Served
+) -> None:
+    url, editor = served
+    show_example(page, "move")
+    run_slowly(page, editor)
+    context = browser.new_context(viewport={"width": 1440, "height": 900})
+    other = context.new_page()
+    show(other, url)
+    show_example(other, "paste")
+    press(other, text.EDIT)
+    expect(status(other)).to_have_value(text.WAITING)
+    expect(other.get_by_text("queue: 1/1")).to_be_visible()
+    editor.pause, editor.steps = 0.0, 3
+    press(page, text.CANCEL)
+    expect(status(other)).to_have_value(DONE)
+    assert editor.runs[-1][0].name == "paste"
+    context.close()

@@ -1,5 +1,4 @@
 import inspect
-import json
 from pathlib import Path
 from typing import Any
 
@@ -17,29 +16,33 @@ from diffeditor.errors import (
     NoFaceFound,
     OutOfMemory,
 )
-from tests.ui.fakes import PAINT, FakeEditor
-from ui import handlers, text
+from tests.ui.conftest import on_canvas
+from tests.ui.fakes import FakeEditor
+from ui import handlers, results, text
+from ui.canvas import Placement
+from ui.models import Models
 from ui.tabs import TOOLS
 
-RESULTS = {"status", "result", "numbers", "save_picture", "save_recipe"}
+DONE = "Done in 2.2 s. It went 86 % of its way."
+
+
+def models_of(editor: FakeEditor) -> Models:
+    return Models.of(editor)  # type: ignore[arg-type]
+
+
+def run(editor: FakeEditor, values: dict[str, Any]) -> list[dict[str, Any]]:
+    return list(handlers.edit(models_of(editor), values))
 
 
 def statuses(editor: FakeEditor, values: dict[str, Any]) -> list[str]:
-    return [updates["status"] for updates in handlers.edit(editor, values)]  # type: ignore[arg-type]
+    return [updates["status"] for updates in run(editor, values)]
 
 
-def size_of(path: str) -> tuple[int, int]:
-    with Image.open(path) as picture:
-        return picture.size
+def advise(values: dict[str, Any], **changes: Any) -> dict[str, Any]:
+    return handlers.advise(models_of(FakeEditor()), on_canvas(values, **changes))
 
 
-def drawn(values: dict[str, Any]) -> np.ndarray:
-    """The picture to click on."""
-    with Image.open(handlers.refresh(values)["board"]["value"]) as picture:
-        return np.asarray(picture)
-
-
-@pytest.mark.parametrize("name", ["edit", "stream"])
+@pytest.mark.parametrize("name", ["edit", "stream", "find_landmarks"])
 def test_the_fake_editor_has_the_interface_of_the_real_one(name: str) -> None:
     real, fake = (inspect.signature(getattr(owner, name)) for owner in (Editor, FakeEditor))
     assert list(real.parameters) == list(fake.parameters)
@@ -55,58 +58,55 @@ def test_an_edit_tells_every_step_and_ends_with_the_result(
     tool: str, values: dict[str, Any]
 ) -> None:
     editor = FakeEditor(steps=2)
-    assert statuses(editor, values | {"tool": tool}) == [
+    assert statuses(editor, on_canvas(values, tool=tool)) == [
         text.STARTING,
         "Inverting 1/2",
         "Inverting 2/2",
         "Editing 1/2",
         "Editing 2/2",
-        "Done in 2.2 s. It went 86 % of its way.",
+        DONE,
     ]
     assert [task.name for task, *_ in editor.runs] == [tool]
 
 
 def test_an_edit_runs_the_preset_and_the_seed_of_the_page(values: dict[str, Any]) -> None:
     editor = FakeEditor()
-    chosen = values | {"preset": "release", "steps": 12, "seed": 7.0, "preset.eta_in": 0.1}
-    statuses(editor, chosen)
+    chosen = {"settings.preset": "release", "settings.steps": 12, "settings.seed": 7}
+    statuses(editor, values | chosen)
     _, preset, seed = editor.runs[0]
-    assert (preset.steps, preset.eta_in, seed) == (12, 0.1, 7)
+    assert (preset.steps, seed) == (12, 7)
     assert preset.description == PRESETS["release"].description
 
 
-def test_previews_come_while_it_runs(values: dict[str, Any], image: Image.Image) -> None:
-    every = handlers.PREVIEW_EVERY
-    seen = list(handlers.edit(FakeEditor(steps=2 * every), values))  # type: ignore[arg-type]
-    previews = [updates for updates in seen[:-1] if "result" in updates]
-    assert len(previews) == 2
-    assert [size_of(picture) for picture in previews[0]["result"]] == [image.size] * 2
+def test_every_variation_has_a_seed_of_its_own(values: dict[str, Any]) -> None:
+    editor = FakeEditor(steps=1)
+    four = {"settings.variations": 3, "settings.seed": 5}
+    told = statuses(editor, values | four)
+    assert [seed for *_, seed in editor.runs] == [5, 6, 7]
+    assert told[0] == text.STARTING
+    assert told[1:4] == [
+        "Picture 1 of 3: Inverting 1/1",
+        "Picture 1 of 3: Editing 1/1",
+        f"Picture 1 of 3: {DONE}",
+    ]
+    assert told[-1] == f"Picture 3 of 3: {DONE}"
+    seeds = [entry.seed for entry in values["results.history"].entries]
+    assert seeds == [5, 6, 7]
 
 
-def test_files_are_there_for_the_page_and_gone_after(
-    values: dict[str, Any], image: Image.Image
-) -> None:
-    run = handlers.edit(FakeEditor(), values | {"seed": 5})  # type: ignore[arg-type]
-    last = next(updates for updates in run if "save_picture" in updates)
-    picture, recipe = (Path(last[name]["value"]) for name in ("save_picture", "save_recipe"))
-    assert (picture.name, recipe.name) == ("drag-5.png", "drag-5.json")
-    with Image.open(picture) as saved:
-        assert saved.size == image.size
-        assert saved.convert("RGB").getpixel((0, 0)) == PAINT
-    assert Recipe.load(recipe).seed == 5
-    assert json.loads(recipe.read_text())["task"] == "drag"
-    assert list(run) == []
-    assert not picture.exists() and not recipe.exists()
+def test_pictures_come_while_it_runs(values: dict[str, Any], image: Image.Image) -> None:
+    seen = run(FakeEditor(steps=2 * handlers.LOOK_EVERY), values)
+    looks = [updates for updates in seen[:-1] if "results.slider" in updates]
+    assert len(looks) == 2
+    for path in looks[0]["results.slider"]["value"]:
+        with Image.open(path) as picture:
+            assert picture.size == image.size
 
 
-def test_a_large_result_is_shown_smaller_and_downloaded_whole(values: dict[str, Any]) -> None:
-    large = Image.new("RGB", (2 * handlers.SHOWN_SIDE, 100))
-    values["source"] = {"background": large, "layers": [], "composite": None}
-    values["tool"] = "face"
-    for updates in handlers.edit(FakeEditor(), values):  # type: ignore[arg-type]
-        if "save_picture" in updates:
-            assert size_of(updates["result"][1]) == (handlers.SHOWN_SIDE, 50)
-            assert size_of(updates["save_picture"]["value"]) == large.size
+def test_a_result_is_kept_with_its_recipe(values: dict[str, Any]) -> None:
+    run(FakeEditor(), values | {"settings.seed": 5})
+    [entry] = values["results.history"].entries
+    assert Recipe.load(Path(entry.recipe)).seed == 5
 
 
 @pytest.mark.parametrize(
@@ -135,43 +135,39 @@ def test_a_fault_is_told_and_logged(
 
 
 @pytest.mark.parametrize(
-    ("wrong", "sentence"),
+    ("wrong", "words"),
     [
-        ({"source": None}, text.NO_PICTURE),
-        ({"tool": "paste", "reference": None}, text.NO_REFERENCE),
-        ({"tool": "<b>"}, text.NO_TOOL),
-        ({"seed": None}, text.whole_number(text.SEED, None)),
-        ({"steps": 1.5}, text.whole_number(text.STEPS, 1.5)),
-        (
-            {"preset": "best"},
-            "There is no preset 'best'; choose one of " + ", ".join(PRESETS) + ".",
-        ),
+        ({"canvas": None}, text.NO_PICTURE),
+        ({"settings.seed": None}, "must be a whole number"),
+        ({"settings.steps": 1.5}, "must be a whole number"),
+        ({"settings.preset": "best"}, "There is no preset 'best'"),
+        ({"settings.variations": 9}, "must be"),
+        ({"model": "another"}, "There is no model 'another'"),
     ],
 )
 def test_wrong_input_never_reaches_the_engine(
-    wrong: dict[str, Any], sentence: str, values: dict[str, Any]
+    wrong: dict[str, Any], words: str, values: dict[str, Any]
 ) -> None:
     editor = FakeEditor()
-    assert statuses(editor, values | wrong) == [sentence]
+    assert words in statuses(editor, values | wrong)[-1]
     assert editor.runs == []
 
 
 @pytest.mark.parametrize("after", range(1, 7))
 def test_a_run_that_is_given_up_frees_the_device(after: int, values: dict[str, Any]) -> None:
     editor = FakeEditor(steps=3)
-    run = handlers.edit(editor, values)  # type: ignore[arg-type]
+    steps = handlers.edit(models_of(editor), values | {"settings.variations": 4})
     for _ in range(after):
-        next(run)
-    run.close()  # type: ignore[attr-defined]
-    assert editor.closed == (1 if after > 1 else 0)
-    assert len(editor.runs) == editor.closed
+        next(steps)
+    steps.close()  # type: ignore[attr-defined]
+    assert editor.closed == len(editor.runs) == (1 if after > 1 else 0)
 
 
 def test_an_edit_changes_nothing_that_was_entered(values: dict[str, Any]) -> None:
     before = {**values}
     for editor in (FakeEditor(), FakeEditor(error=OutOfMemory("Full."))):
-        for updates in handlers.edit(editor, values):  # type: ignore[arg-type]
-            assert updates.keys() <= RESULTS
+        for updates in run(editor, values):
+            assert updates.keys() <= {"status", *results.OUTPUTS}
     assert values == before
 
 
@@ -180,85 +176,130 @@ def test_a_message_is_text_and_stays_as_it_is(values: dict[str, Any]) -> None:
     assert statuses(FakeEditor(error=InvalidEdit(hostile)), values)[-1] == hostile
 
 
-# The drawn picture and the advice
+# The advice and the preview
+
+EVERYTHING = np.ones((64, 80), np.bool_)
+AWAY = Placement(dx=500)
+NOTHING: dict[str, Any] = {"source": None, "mask": None, "arrows": ()}
+MISSING: list[tuple[str, dict[str, Any], str]] = [
+    ("drag", NOTHING, text.NO_PICTURE),
+    ("drag", {"mask": None}, "The mask is empty"),
+    ("drag", {"arrows": ()}, "There are no points"),
+    ("drag", {"arrows": [((2, 2), (30, 28))]}, "Point 1 starts outside the mask"),
+    ("drag", {"arrows": [((30, 28), (30, 28))]}, "Point 1 starts and ends at the same place"),
+    ("move", {"mask": None}, "The mask is empty"),
+    ("move", {"move": Placement()}, "The object stays where it is"),
+    ("move", {"move": AWAY}, "The object leaves the picture entirely"),
+    ("paste", {"reference": None, "reference_mask": None}, text.NO_REFERENCE),
+    ("paste", {"reference_mask": None}, "The reference mask is empty"),
+    ("paste", {"paste": AWAY}, "The object leaves the picture entirely"),
+    ("appearance", {"reference": None, "reference_mask": None}, text.NO_REFERENCE),
+    ("appearance", {"mask": None}, "The mask is empty"),
+    ("appearance", {"reference_mask": None}, "The reference mask is empty"),
+    ("face", {"reference": None, "reference_mask": None}, text.NO_REFERENCE),
+]
 
 
-def test_the_advice_says_what_is_missing(values: dict[str, Any]) -> None:
-    assert handlers.refresh(values | {"source": None})["advice"] == text.NO_PICTURE
-    assert handlers.refresh(values | {"source": None})["board"] is None
-    assert "no points" in handlers.refresh(values | {"drag.points": []})["advice"]
-    assert handlers.refresh(values | {"tool": "?"}) == {"advice": text.NO_TOOL}
-    assert handlers.refresh(values)["advice"] == text.READY
+@pytest.mark.parametrize(("tool", "drawn", "words"), MISSING)
+def test_the_advice_says_what_is_missing(
+    tool: str, drawn: dict[str, Any], words: str, values: dict[str, Any]
+) -> None:
+    told = advise(values, tool=tool, **drawn)
+    assert told["status"].startswith(words)
+    assert told["canvas"].wire()["patch"] == {"preview": None}
+    editor = FakeEditor()
+    assert statuses(editor, on_canvas(values, tool=tool, **drawn)) == [told["status"]]
+    assert editor.runs == []
 
 
-def test_the_advice_warns(values: dict[str, Any]) -> None:
-    leaving = handlers.refresh(values | {"drag.points": [[30, 28, 79, 60]]})
-    assert (
-        leaving["advice"]
-        == f"{text.READY} Point 1 ends outside the mask, where nothing may change."
-    )
+def test_no_part_of_a_face_is_told(values: dict[str, Any]) -> None:
+    assert "groups must be" in advise(values | {"face.groups": []}, tool="face")["status"]
 
 
-def test_the_second_picture_shows_only_where_it_is_needed(values: dict[str, Any]) -> None:
-    shown = {name: handlers.refresh(values | {"tool": name})["second"]["visible"] for name in TOOLS}
-    assert shown == {
-        "drag": "hidden",
-        "move": "hidden",
-        "paste": True,
-        "appearance": True,
-        "face": True,
-    }
+def test_a_picture_without_a_face_is_told(
+    values: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def none(*_: object) -> Any:
+        raise NoFaceFound("There is no face.")
+
+    monkeypatch.setattr(FakeEditor, "find_landmarks", none)
+    assert advise(values, tool="face")["status"] == "There is no face."
+
+
+def test_an_untouched_canvas_is_told(values: dict[str, Any]) -> None:
+    told = handlers.advise(models_of(FakeEditor()), {**values, "canvas": None})
+    assert told["status"] == text.NO_PICTURE
 
 
 @pytest.mark.parametrize(
-    ("tool", "control", "value"),
+    ("tool", "drawn", "words"),
     [
-        ("drag", "drag.points", [[30, 28, 22, 22]]),
-        ("move", "move.dx", 20),
-        ("move", "move.scale", 2.0),
-        ("paste", "paste.dy", 10),
-        ("drag", "start", (60.0, 50.0)),
+        ("drag", {"arrows": [((30, 28), (79, 60))]}, "Point 1 ends outside the mask"),
+        ("move", {"move": Placement(dx=45)}, "Part of the object leaves the picture"),
+        ("paste", {"paste": Placement(dx=45)}, "Part of the object leaves the picture"),
     ],
 )
-def test_the_drawn_picture_follows_the_controls(
-    tool: str, control: str, value: Any, values: dict[str, Any]
+def test_the_advice_warns(
+    tool: str, drawn: dict[str, Any], words: str, values: dict[str, Any]
 ) -> None:
-    values["tool"] = tool
-    assert not np.array_equal(drawn(values), drawn(values | {control: value}))
+    told = advise(values, tool=tool, **drawn)
+    assert told["status"].startswith(f"{text.READY} {words}")
+    assert told["canvas"].preview is not None
 
 
-def test_arrows_stay_drawn_while_something_else_is_missing(values: dict[str, Any]) -> None:
-    values["source"]["layers"] = []
-    assert not np.array_equal(drawn(values), drawn(values | {"drag.points": []}))
+@pytest.mark.parametrize("tool", TOOLS)
+def test_the_preview_is_of_the_state_that_was_sent(
+    tool: str, values: dict[str, Any], image: Image.Image
+) -> None:
+    laughing = FakeEditor().find_landmarks(image)
+    laughing[55:60, 1] += 6
+    told = advise(values, tool=tool, reference_landmarks=laughing)
+    assert told["status"] == text.READY
+    assert told["canvas"].rev == values["canvas"].rev
+    assert not np.array_equal(np.asarray(told["canvas"].preview), np.asarray(image))
 
 
-# Clicks
+def test_the_preview_of_a_large_picture_is_small(values: dict[str, Any]) -> None:
+    large = Image.effect_noise((1600, 1200), 40).convert("RGB")
+    inside = np.zeros((1200, 1600), np.bool_)
+    inside[400:800, 500:900] = True
+    told = advise(values, source=large, mask=inside, arrows=[((600, 600), (650, 600))])
+    assert told["canvas"].preview.size == (512, 384)
 
 
-def test_two_clicks_make_an_arrow(values: dict[str, Any]) -> None:
-    first = handlers.click(values, (270, 252))
-    assert first.keys() == {"start"}
-    waiting = values | first
-    assert handlers.refresh(waiting)["advice"] == text.WHERE_TO
-    second = handlers.click(waiting, (315, 252))
-    assert second["start"] is None
-    assert second["drag.points"] == [[30, 28, 34, 28], [30.1, 28.1, 35.1, 28.1]]
-
-
-def test_the_drawn_picture_asks_for_clicks_only_where_they_mean_something(
+def test_words_for_a_second_picture_are_asked_for_where_they_are_used(
     values: dict[str, Any],
 ) -> None:
-    asks = {
-        name: handlers.refresh(values | {"tool": name})["board"]["label"] == text.BOARD
-        for name in TOOLS
-    }
-    assert asks == {name: tool.click is not None for name, tool in TOOLS.items()}
+    asked = {tool: advise(values, tool=tool)["reference_prompt"]["visible"] for tool in TOOLS}
+    assert [tool for tool, visible in asked.items() if visible is True] == ["paste", "appearance"]
+    assert set(asked.values()) == {True, "hidden"}
 
 
-@pytest.mark.parametrize("tool", ["appearance", "face"])
-def test_clicks_mean_nothing_where_nothing_is_placed(tool: str, values: dict[str, Any]) -> None:
-    assert handlers.click(values | {"tool": tool}, (1, 1)) == {}
+# Recipes
 
 
-def test_a_click_without_a_picture_says_so(values: dict[str, Any]) -> None:
-    assert handlers.click(values | {"source": None}, (1, 1)) == {"advice": text.NO_PICTURE}
+@pytest.fixture
+def recipe(values: dict[str, Any]) -> str:
+    """The recipe of a move."""
+    run(FakeEditor(), on_canvas(values, tool="move") | {"settings.seed": 9})
+    return values["results.history"].entries[0].recipe
+
+
+def test_a_recipe_is_put_back(recipe: str, values: dict[str, Any]) -> None:
+    back = handlers.restore(models_of(FakeEditor()), recipe)
+    assert back["tabs"]["selected"] == "move"
+    assert back["canvas"].move == Placement(dx=8, dy=2)
+    assert (back["prompt"], back["settings.seed"], back["model"]) == ("a cup", 9, "fake")
+    assert back.keys() <= {*values, "tabs"}
+
+
+def test_the_model_of_a_stranger_is_not_taken(recipe: str) -> None:
+    other = FakeEditor(model_name="mine")
+    assert "model" not in handlers.restore(models_of(other), recipe)
+
+
+@pytest.mark.parametrize("content", ["", "{}", "[1, 2", "\0"])
+def test_what_is_no_recipe_is_told(content: str, tmp_path: Path) -> None:
+    (tmp_path / "recipe.json").write_text(content)
+    back = handlers.restore(models_of(FakeEditor()), str(tmp_path / "recipe.json"))
+    assert back.keys() == {"status"} and back["status"].endswith(".")

@@ -13,7 +13,8 @@ from PIL import Image
 
 from diffeditor import TASKS
 from tests.ui.fakes import PAINT, FakeEditor
-from ui import text
+from ui import handlers, text
+from ui.models import Models
 
 # Gradio keeps statistics with what pandas has given up.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:gradio.queueing")
@@ -138,24 +139,26 @@ def test_nothing_is_fetched_for_a_stranger(address: str, key: str, served: Serve
     assert len(editor.runs) == ran
 
 
-def page_event(url: str, target: str, changes: dict[str, Any]) -> str:
-    """What the page's own event on an element does, with the inputs' first values changed."""
+def page_event(url: str, name: str, changes: dict[str, Any]) -> str:
+    """What the page's own event on an element does, with the inputs' first values changed.
+
+    name: the element's text. changes: by label, or by element.
+    """
     config = httpx.get(f"{url}config").json()
-    components = {one["id"]: one for one in config["components"]}
+    props = {one["id"]: one["props"] for one in config["components"]}
+    named = {i for i, one in props.items() if name in (one.get("value"), one.get("label"))}
     [event] = [
         one
         for one in config["dependencies"]
-        if any(components[i]["props"].get("value") == target for i, _ in one["targets"] if i)
+        if one["backend_fn"] and any(i in named for i, _ in one["targets"])
     ]
-    data = [
-        changes.get(components[i]["props"].get("label"), components[i]["props"].get("value"))
-        for i in event["inputs"]
-    ]
+    first = [(props[i].get("elem_id") or props[i].get("label"), props[i]) for i in event["inputs"]]
+    data = [changes.get(key, one.get("value")) for key, one in first]
     session = {"session_hash": "stranger", "fn_index": event["id"]}
     httpx.post(f"{url}gradio_api/queue/join", json={"data": data, **session})
     answer = ""
     with httpx.stream(
-        "GET", f"{url}gradio_api/queue/data?session_hash=stranger", timeout=20
+        "GET", f"{url}gradio_api/queue/data?session_hash=stranger", timeout=60
     ) as got:
         for line in got.iter_lines():
             answer += line
@@ -165,17 +168,41 @@ def page_event(url: str, target: str, changes: dict[str, Any]) -> str:
 
 
 @pytest.mark.parametrize("mark", [{}, MARK])
-def test_the_brush_component_reads_uploads_only(
-    mark: dict[str, Any], served: Served, image: Image.Image, tmp_path: Path
+@pytest.mark.parametrize("side", ["source", "reference"])
+def test_the_canvas_reads_uploads_only(
+    side: str,
+    mark: dict[str, Any],
+    served: Served,
+    payload: dict[str, Any],
+    image: Image.Image,
+    tmp_path: Path,
 ) -> None:
     url, editor = served
     image.save(tmp_path / "private.png")
     ran = len(editor.runs)
-    stolen = {"background": {"path": str(tmp_path / "private.png"), **mark}, "layers": []}
-    answer = page_event(url, text.EDIT, {text.PICTURE: stolen})
-    assert '"success":false' in answer
+    for path in (tmp_path / "private.png", tmp_path / "missing.png"):
+        stolen = {**payload[side], "file": {"path": str(path), **mark}}
+        answer = page_event(url, text.EDIT, {"canvas": {**payload, side: stolen}})
+        assert '"success":false' in answer and "private" not in answer
     assert len(editor.runs) == ran
-    assert "Load a picture first" in page_event(url, text.EDIT, {})
+    assert text.NO_PICTURE in page_event(url, text.EDIT, {})
+
+
+@pytest.mark.parametrize("mark", [{}, MARK])
+def test_the_recipe_button_reads_uploads_only(
+    mark: dict[str, Any], served: Served, values: dict[str, Any], tmp_path: Path
+) -> None:
+    url, _ = served
+    [*_, last] = handlers.edit(Models.of(FakeEditor()), values)  # type: ignore[arg-type]
+    recipe = Path(last["results.save_recipe"]["value"])
+    private = tmp_path / "private.json"
+    private.write_bytes(recipe.read_bytes())
+    mine = upload(url, private)
+    for path in (private, tmp_path / "missing.json"):
+        answer = page_event(url, text.OPEN_RECIPE, {text.OPEN_RECIPE: {"path": str(path), **mark}})
+        assert '"success":false' in answer and "a cup" not in answer
+    answer = page_event(url, text.OPEN_RECIPE, {text.OPEN_RECIPE: {"path": mine, **MARK}})
+    assert "a cup" in answer
 
 
 # The page itself

@@ -1,77 +1,43 @@
-from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-from PIL import Image
 
-from diffeditor.errors import InvalidEdit, InvalidImage
-from tests.ui.conftest import strokes
+from diffeditor.errors import InvalidEdit
+from tests.ui.conftest import on_canvas
+from tests.ui.fakes import FakeEditor
 from ui import text
-from ui.state import BRUSHED, box_centre, read_canvas, read_mask, read_page
+from ui.state import read
+
+FOUND = FakeEditor().find_landmarks
 
 
-def test_strokes_are_the_mask(values: dict[str, Any], mask: np.ndarray) -> None:
-    canvas = read_canvas(values["source"], None)
-    assert canvas is not None
-    assert np.array_equal(canvas.mask, mask)
+def test_the_inputs_of_a_tool_have_its_own_controls_only(values: dict[str, Any]) -> None:
+    inputs = read(on_canvas(values, tool="face"), FOUND)
+    assert inputs.controls == {"groups": ["mouth", "eyes"], "strength": 100}
+    assert (inputs.prompt, inputs.reference_prompt) == ("a cup", "a jug")
+    assert read(values, FOUND).controls == {}
 
 
-def test_faint_rims_of_strokes_are_not(values: dict[str, Any], mask: np.ndarray) -> None:
-    values["source"]["layers"] = [strokes(mask, alpha=BRUSHED - 1)]
-    canvas = read_canvas(values["source"], None)
-    assert canvas is not None
-    assert not canvas.mask.any()
+def test_a_limit_reduces_the_pictures(values: dict[str, Any]) -> None:
+    inputs = read(values, FOUND, limit=40)
+    assert inputs.source.image.size == (40, 32)
+    assert inputs.edit.arrows == (((15, 14), (17, 14)),)
 
 
-def test_layers_and_the_mask_file_add_up(
-    values: dict[str, Any], mask: np.ndarray, mask_file: str
-) -> None:
-    values["source"]["layers"].append(strokes(~mask & (np.arange(mask.shape[1]) > 70)))
-    canvas = read_canvas(values["source"], mask_file)
-    assert canvas is not None
-    assert canvas.mask[0, 0] and canvas.mask[20, 20] and canvas.mask[0, 75]
-    assert not canvas.mask[0, 20]
-
-
-def test_without_a_picture_there_is_no_canvas(mask: np.ndarray, mask_file: str) -> None:
-    assert read_canvas(None, mask_file) is None
-    painted = {"background": None, "layers": [strokes(mask)], "composite": None}
-    assert read_canvas(painted, None) is None  # type: ignore[arg-type]
-
-
-def test_a_mask_file_of_another_size_is_refused_with_both_sizes(
-    values: dict[str, Any], tmp_path: Path
-) -> None:
-    Image.new("L", (10, 12)).save(tmp_path / "mask.png")
-    with pytest.raises(InvalidImage, match="10 x 12 pixels and its picture 80 x 64"):
-        read_canvas(values["source"], str(tmp_path / "mask.png"))
-
-
-@pytest.mark.parametrize("content", [b"", b"no picture", b"\x89PNG\r\n\x1a\n cut short"])
-def test_a_damaged_mask_file_is_refused(image: Image.Image, tmp_path: Path, content: bytes) -> None:
-    path = tmp_path / "mask.png"
-    path.write_bytes(content)
-    with pytest.raises(InvalidImage, match=text.BAD_MASK):
-        read_mask(str(path), image)
-
-
-def test_the_page_of_a_tool_has_its_own_controls_only(values: dict[str, Any]) -> None:
-    page = read_page("move", values)
-    assert page.controls == {"dx": 8, "dy": 2, "scale": 1.0, "fill_mask": None}
-    assert page.prompt == "a cup"
-
-
-def test_a_page_needs_a_picture(values: dict[str, Any]) -> None:
+@pytest.mark.parametrize("empty", [None, {}])
+def test_without_a_picture_there_is_nothing_to_edit(empty: Any, values: dict[str, Any]) -> None:
+    nothing = {"source": None, "mask": None, "arrows": ()}
+    untouched = {**values, "canvas": None} if empty is None else on_canvas(values, **nothing)
     with pytest.raises(InvalidEdit, match=text.NO_PICTURE):
-        read_page("move", values | {"source": None})
+        _ = read(untouched, FOUND).source
 
 
-def test_a_page_without_a_second_picture_says_so_when_asked(values: dict[str, Any]) -> None:
-    page = read_page("paste", values | {"reference": None})
+def test_a_missing_second_picture_is_told_when_it_is_asked_for(values: dict[str, Any]) -> None:
+    inputs = read(on_canvas(values, reference=None, reference_mask=None), FOUND)
     with pytest.raises(InvalidEdit, match=text.NO_REFERENCE):
-        page.second()
+        _ = inputs.reference
 
 
-def test_the_centre_is_that_of_the_box(mask: np.ndarray) -> None:
-    assert box_centre(mask) == (30.0, 28.0)
+def test_empty_boxes_are_empty_words(values: dict[str, Any]) -> None:
+    inputs = read({**values, "prompt": None, "reference_prompt": None}, FOUND)
+    assert (inputs.prompt, inputs.reference_prompt) == ("", "")

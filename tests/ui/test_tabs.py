@@ -1,4 +1,4 @@
-"""Every control of a tab changes the task that it builds."""
+"""Everything on the canvas and every control changes the task that is built of it."""
 
 from typing import Any
 
@@ -7,30 +7,70 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from diffeditor import TASKS
-from diffeditor.errors import DiffEditorError, EmptyMask, InvalidEdit
-from tests.ui.conftest import strokes
-from ui import text
-from ui.state import read_page
+from diffeditor import TASKS, Face, fit_onto, fit_template
+from diffeditor.errors import InvalidEdit, InvalidSetting
+from tests.ui.conftest import on_canvas
+from tests.ui.fakes import FakeEditor
+from ui import events, layout, settings, text
+from ui.canvas import Placement
+from ui.models import Models
+from ui.state import Inputs, read
 from ui.tabs import TOOLS
 
-EVERY_PROMPT = [(tool, "prompt", "a bowl", "prompt", "a bowl") for tool in TOOLS]
-CHANGES = [
-    ("drag", "drag.points", [[30, 28, 31, 29]], "points", (((30, 28), (31, 29)),)),
-    ("move", "move.dx", -3, "shift", (-3, 2)),
-    ("move", "move.dy", -3, "shift", (8, -3)),
-    ("move", "move.scale", 1.4, "scale", 1.4),
-    ("paste", "paste.dx", -3, "shift", (-3, 0)),
-    ("paste", "paste.dy", -3, "shift", (5, -3)),
-    ("paste", "paste.scale", 0.5, "scale", 0.5),
-    ("paste", "paste.reference_prompt", "a pan", "reference_prompt", "a pan"),
-    ("appearance", "appearance.reference_prompt", "a pan", "reference_prompt", "a pan"),
-    ("face", "face.groups", ["jaw"], "groups", ("jaw",)),
+FOUND = FakeEditor().find_landmarks
+LARGE = np.s_[10:50, 10:60]
+CONTROLS = {
+    **{(tool, "prompt"): ("a bowl", "prompt", "a bowl") for tool in TOOLS},
+    ("paste", "reference_prompt"): ("a pan", "reference_prompt", "a pan"),
+    ("appearance", "reference_prompt"): ("a pan", "reference_prompt", "a pan"),
+    ("face", "face.groups"): (["jaw"], "groups", ("jaw",)),
+    ("face", "face.strength"): (150, "strength", 1.5),
+}
+"""(tool, component) -> its new value, the field of the task that it changes and what to."""
+SETTINGS = {"preset": "release", "seed": 7, "variations": 3, "steps": 12}
+
+
+def larger() -> np.ndarray:
+    inside = np.zeros((64, 80), np.bool_)
+    inside[LARGE] = True
+    return inside
+
+
+def points(x: float) -> np.ndarray:
+    return fit_template((x, 20.0), (x + 20, 20.0), (x + 10, 45.0))
+
+
+def same(mask: Any) -> bool:
+    return np.array_equal(mask, larger())
+
+
+MARKS: list[tuple[str, dict[str, Any], str, Any]] = [
+    *((tool, {"mask": larger()}, "mask", same) for tool in ("drag", "move", "appearance")),
+    *((tool, {"reference_mask": larger()}, "reference_mask", same) for tool in ("paste",)),
+    ("appearance", {"reference_mask": larger()}, "reference_mask", same),
+    ("drag", {"arrows": [((30, 28), (31, 29))]}, "points", (((30, 28), (31, 29)),)),
+    ("move", {"move": Placement(dx=-3, dy=1)}, "shift", (-3, 1)),
+    ("move", {"move": Placement(scale=1.4)}, "scale", 1.4),
+    ("move", {"fill_mask": larger()}, "fill_mask", same),
+    ("paste", {"paste": Placement(dx=-3, dy=1)}, "shift", (-3, 1)),
+    ("paste", {"paste": Placement(scale=0.5)}, "scale", 0.5),
+    ("face", {"landmarks": points(20)}, "source_landmarks", lambda p: p[0, 0] < 20),
 ]
+"""Tool, what is drawn on the canvas, the field of the task and its value, or a test of it."""
+
+
+def inputs_of(values: dict[str, Any]) -> Inputs:
+    return read(values, FOUND)
 
 
 def task_of(tool: str, values: dict[str, Any]) -> Any:
-    return TOOLS[tool].task(read_page(tool, values))
+    return TOOLS[tool].task(inputs_of(on_canvas(values, tool=tool)))
+
+
+def holds(value: Any, expected: Any) -> bool:
+    if callable(expected):
+        return value is not None and bool(expected(value))
+    return value == expected
 
 
 def test_there_is_a_tab_for_every_task() -> None:
@@ -43,122 +83,94 @@ def test_a_tab_builds_its_own_task(tool: str, values: dict[str, Any]) -> None:
     assert type(task_of(tool, values)) is TASKS[tool]
 
 
-@pytest.mark.parametrize(("tool", "control", "value", "field", "expected"), CHANGES + EVERY_PROMPT)
-def test_every_control_changes_its_field(
-    values: dict[str, Any], tool: str, control: str, value: Any, field: str, expected: Any
-) -> None:
+@pytest.mark.parametrize(("tool", "control"), CONTROLS)
+def test_every_control_changes_its_field(tool: str, control: str, values: dict[str, Any]) -> None:
+    value, field, expected = CONTROLS[tool, control]
     assert getattr(task_of(tool, values), field) != expected
     assert getattr(task_of(tool, values | {control: value}), field) == expected
 
 
-@pytest.mark.parametrize("tool", TOOLS)
-def test_every_control_on_the_page_is_tried_here(tool: str) -> None:
-    with gr.Blocks():
-        controls = {f"{tool}.{name}" for name in TOOLS[tool].build()}
-    tried = {control for _, control, *_ in CHANGES} | {"move.fill_mask"}
-    assert controls <= tried
-
-
-def test_the_fill_mask_is_a_control_too(values: dict[str, Any], mask_file: str) -> None:
-    assert task_of("move", values).fill_mask is None
-    fill = task_of("move", values | {"move.fill_mask": mask_file}).fill_mask
-    assert fill.sum() == 64 and fill[0, 0]
-
-
-@pytest.mark.parametrize("tool", ["drag", "move", "appearance"])
-def test_the_brush_is_the_mask(tool: str, values: dict[str, Any], mask: np.ndarray) -> None:
-    assert np.array_equal(task_of(tool, values).mask, mask)
-
-
-@pytest.mark.parametrize("tool", ["paste", "appearance"])
-def test_the_brush_on_the_second_picture_is_its_mask(
-    tool: str, values: dict[str, Any], mask: np.ndarray
+@pytest.mark.parametrize(("tool", "drawn", "field", "expected"), MARKS)
+def test_every_mark_changes_its_field(
+    tool: str, drawn: dict[str, Any], field: str, expected: Any, values: dict[str, Any]
 ) -> None:
-    other = np.roll(mask, 9, axis=1)
-    values["reference"]["layers"] = [strokes(other)]
-    assert np.array_equal(task_of(tool, values).reference_mask, other)
+    assert not holds(getattr(task_of(tool, values), field), expected)
+    assert holds(getattr(task_of(tool, on_canvas(values, **drawn)), field), expected)
 
 
-@pytest.mark.parametrize("tool", [name for name, tool in TOOLS.items() if tool.reference])
+def test_everything_that_can_be_entered_is_tried(
+    values: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page: dict[str, Any] = {}
+    monkeypatch.setattr(events, "connect", lambda _, blocks: page.update(blocks))
+    layout.build_page(Models.of(FakeEditor()))  # type: ignore[arg-type]
+    entered = set(events.Names(page).inputs())
+    assert entered == set(values)
+    of_settings = {name for name in entered if name.startswith("settings.")}
+    tried = {control for _, control in CONTROLS} | {"canvas", "model", "results.history"}
+    assert entered - of_settings == tried
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_the_settings_change_what_is_run(name: str, values: dict[str, Any]) -> None:
+    before = settings.read(values)
+    try:
+        after = settings.read(values | {f"settings.{name}": SETTINGS[name]})
+    except InvalidSetting:
+        pytest.fail("The setting is refused.")
+    assert name == "preset" or after != before
+
+
+def test_a_tab_has_the_controls_of_its_tool_only() -> None:
+    with gr.Blocks():
+        drawn = {f"{name}.{local}" for name, tool in TOOLS.items() for local in tool.controls()}
+    assert drawn == {control for _, control in CONTROLS if "." in control}
+
+
+@pytest.mark.parametrize("tool", ["paste", "appearance", "face"])
 def test_the_second_picture_is_the_reference(
     tool: str, values: dict[str, Any], image: Image.Image
 ) -> None:
     expected = np.asarray(image.transpose(Image.Transpose.ROTATE_180))
     assert np.array_equal(np.asarray(task_of(tool, values).reference), expected)
     with pytest.raises(InvalidEdit, match=text.NO_REFERENCE):
-        task_of(tool, values | {"reference": None})
+        task_of(tool, on_canvas(values, reference=None, reference_mask=None))
+
+
+# Faces
 
 
 def test_a_face_without_a_prompt_keeps_the_tasks_own(values: dict[str, Any]) -> None:
-    assert task_of("face", values | {"prompt": " "}).prompt == "a photo of a human face"
+    assert task_of("face", values | {"prompt": " "}).prompt == Face.prompt
 
 
-@pytest.mark.parametrize(
-    ("tool", "control", "value"),
-    [
-        ("drag", "drag.points", []),
-        ("drag", "drag.points", None),
-        ("drag", "drag.points", [["a", 1, 2, 3]]),
-        ("drag", "drag.points", [[1, 2]]),
-        ("drag", "drag.points", [[30, 28, None, None]]),
-        ("drag", "drag.points", [[30, 28, float("nan"), 3]]),
-        ("drag", "drag.points", [[30, 28, 31, 28]] * 101),
-        ("move", "move.dx", None),
-        ("move", "move.dx", 1e9),
-        ("move", "move.scale", 0),
-        ("paste", "paste.dy", float("inf")),
-        ("face", "face.groups", []),
-        ("face", "face.groups", ["ears"]),
-    ],
-)
-def test_bad_values_raise_the_engines_errors(
-    values: dict[str, Any], tool: str, control: str, value: Any
+def test_without_points_the_editor_finds_them(values: dict[str, Any]) -> None:
+    task = task_of("face", values)
+    assert task.source_landmarks is None and task.target_landmarks is None
+
+
+def test_points_of_both_faces_are_taken_as_they_are(values: dict[str, Any]) -> None:
+    own, other = points(20.0), points(25.0)
+    other[50:] += 3
+    task = task_of("face", on_canvas(values, landmarks=own, reference_landmarks=other))
+    assert task.reference is None
+    assert np.allclose(task.source_landmarks, own, atol=0.01)
+    assert np.allclose(task.target_landmarks, fit_onto(other, own), atol=0.05)
+
+
+def test_points_of_the_second_face_alone_are_laid_on_the_found_ones(
+    values: dict[str, Any], image: Image.Image
 ) -> None:
-    with pytest.raises(DiffEditorError):
-        task_of(tool, values | {control: value})
+    task = task_of("face", on_canvas(values, reference_landmarks=points(20.0)))
+    assert np.array_equal(task.source_landmarks, FOUND(image))
+    assert task.target_landmarks is not None
 
 
-def test_an_unbrushed_picture_is_an_empty_mask(values: dict[str, Any]) -> None:
-    values["source"]["layers"] = []
-    with pytest.raises(EmptyMask):
-        task_of("move", values)
-
-
-# Clicks
-
-
-def test_two_clicks_drag_a_point(values: dict[str, Any]) -> None:
-    page, click = read_page("drag", values), TOOLS["drag"].click
-    assert click is not None
-    first = click(page, (25.0, 25.0), None)
-    assert (first.changes, first.start) == ({}, (25.0, 25.0))
-    second = click(page, (30.5, 20.0), first.start)
-    assert second.start is None
-    assert second.changes == {"points": [[30, 28, 34, 28], [25.0, 25.0, 30.5, 20.0]]}
-
-
-def test_two_clicks_move_the_object(values: dict[str, Any]) -> None:
-    page, click = read_page("move", values), TOOLS["move"].click
-    assert click is not None
-    assert click(page, (25.0, 25.0), None).start == (25.0, 25.0)
-    assert click(page, (30.5, 20.0), (25.0, 25.0)).changes == {"dx": 5.5, "dy": -5.0}
-
-
-def test_one_click_places_the_pasted_objects_centre(values: dict[str, Any]) -> None:
-    page, click = read_page("paste", values), TOOLS["paste"].click
-    assert click is not None
-    assert click(page, (50.0, 40.0), None).changes == {"dx": 20.0, "dy": 12.0}
-    values["reference"]["layers"] = []
-    assert click(read_page("paste", values), (50.0, 40.0), None).changes == {}
-
-
-def test_arrows_show_what_was_entered(values: dict[str, Any]) -> None:
-    drag, move = TOOLS["drag"].arrows, TOOLS["move"].arrows
-    assert drag is not None and move is not None
-    values["drag.points"].append([1, None, 2, 3])
-    assert drag(read_page("drag", values)) == [((30, 28), (34, 28))]
-    assert move(read_page("move", values)) == [((30, 28), (38, 30))]
-    for nothing in (None, float("nan"), float("inf")):
-        assert move(read_page("move", values | {"move.dx": nothing})) == []
-        values["drag.points"] = [[30, 28, nothing, 28]]
-        assert drag(read_page("drag", values)) == []
+def test_points_of_the_second_face_stay_in_the_picture(values: dict[str, Any]) -> None:
+    own = fit_template((2.0, 30.0), (30.0, 5.0), (40.0, 45.0))
+    at_the_rim = np.clip(own, 0, (79, 63))
+    other = points(20.0)
+    other[:17] = (0, 0)
+    task = task_of("face", on_canvas(values, landmarks=at_the_rim, reference_landmarks=other))
+    assert (task.target_landmarks >= 0).all()
+    assert (task.target_landmarks < (80, 64)).all()

@@ -25,3 +25,12 @@ def test_the_end_of_an_edit_in_words(reached: list[float | None], words: str) ->
 def test_warnings_are_said_at_the_end() -> None:
     metadata = {"seconds": {"total": 1}, "reached": [], "warnings": ["It is cut off."]}
     assert text.done(metadata) == "Done in 1.0 s. It is cut off."
+
+
+def test_what_is_ready_may_have_warnings() -> None:
+    assert text.ready(()) == text.READY
+    assert text.ready(["It is cut off."]) == f"{text.READY} It is cut off."
+
+
+def test_one_of_several_pictures_is_counted() -> None:
+    assert text.counted("Editing 1/2", 2, 4) == "Picture 2 of 4: Editing 1/2"

@@ -1,35 +1,26 @@
 """Give an object the appearance of another one."""
 
-from gradio.components import Component
-
 from diffeditor import Appearance
-from ui import text
-from ui.controls import prompt_box
-from ui.state import Page
+from ui.state import Inputs
 from ui.tabs.tool import Tool
 
 
-def build() -> dict[str, Component]:
-    return {"reference_prompt": prompt_box(text.REFERENCE_PROMPT)}
-
-
-def task(page: Page) -> Appearance:
-    reference = page.second()
+def task(inputs: Inputs) -> Appearance:
+    source, reference = inputs.source, inputs.reference
     return Appearance(
-        image=page.source.image,
-        mask=page.source.mask,
+        image=source.image,
+        mask=source.mask,
         reference=reference.image,
         reference_mask=reference.mask,
-        prompt=page.prompt,
-        reference_prompt=page.controls["reference_prompt"] or "",
+        prompt=inputs.prompt,
+        reference_prompt=inputs.reference_prompt,
     )
 
 
 APPEARANCE = Tool(
     name="appearance",
     title="Appearance",
-    hint="Brush over the object here, and over the one it shall look like in the second picture.",
-    build=build,
+    hint="Let an object look like one of a second picture.",
     task=task,
-    reference=True,
+    reference_prompt=True,
 )

@@ -1,34 +1,55 @@
 """Make a face follow another one."""
 
 import gradio as gr
+import numpy as np
 from gradio.components import Component
 
-from diffeditor import Face
+from diffeditor import Face, fit_onto
 from ui import text
-from ui.state import Page
+from ui.state import Inputs
 from ui.tabs.tool import Tool
 
-GROUPS = ("jaw", "brows", "nose", "eyes", "mouth")
+GROUPS = ("mouth", "eyes", "brows", "nose", "jaw")
+MOST_PERCENT = 150
+"""Of the way to the second face: half as far again."""
 
 
-def build() -> dict[str, Component]:
-    return {"groups": gr.CheckboxGroup(list(GROUPS), value=list(GROUPS), label=text.GROUPS)}
+def controls() -> dict[str, Component]:
+    with gr.Row():
+        groups = gr.CheckboxGroup(
+            [(group.capitalize(), group) for group in GROUPS],
+            value=list(GROUPS),
+            label=text.GROUPS,
+            show_select_all=True,
+            min_width=300,
+        )
+        strength = gr.Slider(0, MOST_PERCENT, value=100, step=5, label=text.STRENGTH, min_width=200)
+    return {"groups": groups, "strength": strength}
 
 
-def task(page: Page) -> Face:
+def task(inputs: Inputs) -> Face:
+    """Landmarks on the canvas are taken as they are; the editor finds those that are not there."""
+    source, reference = inputs.source, inputs.reference
+    now, target = source.landmarks, None
+    if reference.landmarks is not None:
+        now = inputs.find_landmarks(source.image) if now is None else now
+        limit = np.nextafter(source.image.size, 0)
+        target = np.clip(fit_onto(reference.landmarks, now), 0, limit)
     return Face(
-        image=page.source.image,
-        reference=page.second().image,
-        groups=tuple(page.controls["groups"]),
-        prompt=page.prompt if page.prompt.strip() else Face.prompt,
+        image=source.image,
+        reference=reference.image if target is None else None,
+        target_landmarks=target,
+        source_landmarks=now,
+        groups=tuple(inputs.controls["groups"]),
+        strength=inputs.controls["strength"] / 100,
+        prompt=inputs.prompt if inputs.prompt.strip() else Face.prompt,
     )
 
 
 FACE = Tool(
     name="face",
     title="Face",
-    hint="Load a portrait, and a second one whose expression and turn it shall take.",
-    build=build,
+    hint="Give a face the expression of a second one.",
     task=task,
-    reference=True,
+    controls=controls,
 )

@@ -6,20 +6,12 @@ from typing import Any
 
 from gradio.components import Component
 
-from ui.state import Arrow, Page, Place
+from ui.state import Inputs
 
 
-@dataclass(frozen=True, kw_only=True)
-class Click:
-    """What a click on the picture leads to.
-
-    Attributes:
-        changes: new values of the tab's controls, by local name.
-        start: a first click that waits for its second.
-    """
-
-    changes: dict[str, Any]
-    start: Place | None = None
+def no_controls() -> dict[str, Component]:
+    """Of a tool for which the canvas is enough."""
+    return {}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,19 +19,15 @@ class Tool:
     """One tab, for one task.
 
     Attributes:
-        name, title, hint: the task's name; the tab's title; one sentence on how to use it.
-        build: draws the tab's controls and returns them by local name.
+        name, title, hint: the task's name; the tab's title; one sentence on what it does.
         task: the engine's task for an input; raises InvalidEdit where something is missing.
-        click: what a click at a place does, after the first one at `start`; None ignores clicks.
-        arrows: the arrows to draw for an input, whether or not the task accepts it.
-        reference: whether the task needs a second picture.
+        controls: draws what the tool has beside the canvas, and returns it by local name.
+        reference_prompt: whether the task wants words for a second picture.
     """
 
     name: str
     title: str
     hint: str
-    build: Callable[[], dict[str, Component]]
-    task: Callable[[Page], Any]
-    click: Callable[[Page, Place, Place | None], Click] | None = None
-    arrows: Callable[[Page], list[Arrow]] | None = None
-    reference: bool = False
+    task: Callable[[Inputs], Any]
+    controls: Callable[[], dict[str, Component]] = no_controls
+    reference_prompt: bool = False
