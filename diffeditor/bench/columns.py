@@ -28,7 +28,7 @@ BASELINES: dict[str, Callable[[Case], Image.Image]] = {
 }
 """Columns that need no model."""
 NOT_MEASURED = ("release", "turbo")
-"""Presets of no column unless asked for: one is for parity, one for weights that few models have."""
+"""Presets of no column unless asked for: for parity, and for weights that few models have."""
 DEFAULT_COLUMNS = (TRUTH, "no-edit", "copy-paste", *(n for n in PRESETS if n not in NOT_MEASURED))
 QUICK_COLUMNS = (TRUTH, "no-edit", "copy-paste", "diffeditor", "dragondiffusion")
 
