@@ -23,7 +23,7 @@ from torch import Tensor
 
 from diffeditor.backbones import Backbone, Denoiser, Lora, load_stable_diffusion
 from diffeditor.composite import composite
-from diffeditor.config import PRESETS, Preset, Strengths, find_preset
+from diffeditor.config import PRESETS, Preset, Strengths, find_preset, misfits
 from diffeditor.detail import with_detail
 from diffeditor.errors import (
     InvalidEdit,
@@ -344,7 +344,12 @@ class Editor:
             "strengths": asdict(job.strengths),
             "guidance_ratio": [round(float(r), 5) for r in ratios],
             "reached": _reached(sampler.guidance, job),
-            "warnings": [*task.warnings(), *self._dropped(task), *self._unprompted(job)],
+            "warnings": [
+                *task.warnings(),
+                *self._dropped(task),
+                *self._unprompted(job),
+                *misfits(job.preset, job.strengths, [self.model_name, *self._loras]),
+            ],
         }
         recipe = Recipe.from_task(
             task, job.preset, seed, self.model_name, vae=self._vae, loras=self._loras

@@ -236,6 +236,16 @@ def test_a_tasks_own_warnings_are_told(tiny_editor: Editor) -> None:
     assert warnings == ["Part of the object leaves the picture and is cut off there."]
 
 
+def test_a_preset_that_does_not_fit_the_weights_is_told(tiny_model: StableDiffusion) -> None:
+    turbo = PRESETS["turbo"]
+    (told,) = last(Editor(tiny_model), square(), preset=turbo).metadata["warnings"]
+    assert told.startswith("8 steps without guidance are for weights distilled")
+    distilled = Editor(tiny_model, loras=["lcm-lora.safetensors:0.9"])
+    assert last(distilled, square(), preset=turbo).metadata["warnings"] == []
+    (told,) = last(distilled, square()).metadata["warnings"]
+    assert "take the preset turbo" in told
+
+
 @contextmanager
 def unchanged(model: StableDiffusion) -> Iterator[None]:
     """Checks that the UNet comes out as it went in."""
