@@ -96,7 +96,7 @@ def test_one_click_and_edit_lead_to_a_result(tool: str, page: Page, served: Serv
     expect(second).to_be_visible(visible=TOOLS[tool].reference_prompt)
     press(page, text.EDIT)
     expect(status(page)).to_have_value(DONE)
-    expect(page.locator("#result").get_by_role("slider").first).to_be_visible()
+    expect(page.locator("#result img").last).to_be_visible()
     assert editor.runs[-1][0].name == tool
 
 
