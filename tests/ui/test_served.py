@@ -68,7 +68,7 @@ def test_the_tasks_are_the_only_endpoints(client: Client) -> None:
     fields = [parameter["parameter_name"] for parameter in named["/move"]["parameters"]]
     assert fields == [
         *("image", "mask", "shift", "scale", "fill_mask", "prompt"),
-        *("preset", "changes", "seed"),
+        *("preset", "changes", "seed", "model"),
     ]
 
 
@@ -78,7 +78,9 @@ def test_the_tasks_are_the_only_endpoints(client: Client) -> None:
         ({"shift": [0, 0]}, "stays where it is"),
         ({"shift": "far"}, "shift must be two numbers"),
         ({"changes": {"steps": 0}}, "steps must be from"),
-        ({"changes": {"guide": 1}}, "no setting 'guide'"),
+        ({"changes": {"guide": 1}}, "guide must be a list"),
+        ({"changes": {"speed": 1}}, "'speed'"),
+        ({"model": "best"}, "no model 'best'"),
         ({"preset": "best"}, "no preset 'best'"),
         ({"seed": 0.5}, "must be a whole number"),
     ],
@@ -115,7 +117,7 @@ def test_a_file_of_the_server_is_never_read(
     image.save(tmp_path / "private.png")
     mine = upload(url, tmp_path / "private.png")
     ran = len(editor.runs)
-    rest = [None, None, "all", 1.0, None, "diffeditor", {}, 0]
+    rest = [None, None, "all", 1.0, None, "diffeditor", {}, 0, None]
     for path in (
         str(tmp_path / "private.png"),
         f"{Path(mine).parent}/../../../{tmp_path}/private.png",
@@ -132,7 +134,7 @@ def test_nothing_is_fetched_for_a_stranger(address: str, key: str, served: Serve
     url, editor = served
     ran = len(editor.runs)
     picture = {"path": "a.png", **MARK, key: address}
-    rest = [None, None, "all", 1.0, None, "diffeditor", {}, 0]
+    rest = [None, None, "all", 1.0, None, "diffeditor", {}, 0, None]
     answer = ask(url, "face", [picture, picture, *rest])
     assert "event: error" in answer
     assert key != "path" or text.NOT_UPLOADED in answer
