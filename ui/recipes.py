@@ -4,8 +4,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias, cast
 
-from pydantic import ValidationError
-
 from diffeditor import Appearance, Drag, Face, Move, Paste, Recipe
 from diffeditor.errors import InvalidSetting
 from ui import settings
@@ -45,21 +43,11 @@ def restore(path: str | None) -> Restored:
     prompts = {key: getattr(task, key, "") for key in ("prompt", "reference_prompt")}
     own = {f"{name}.{key}": value for key, value in _controls(task).items()}
     return Restored(
-        patch=_patch(task),
+        patch=Patch(tool=task.name, source=task.image, **_MARKS[type(task)](task)),
         updates=settings.show(recipe.preset(), recipe.seed) | prompts | own,
         tool=name,
         model=recipe.model,
     )
-
-
-def _patch(task: Any) -> Patch:
-    try:
-        return Patch(tool=task.name, source=task.image, **_MARKS[type(task)](task))
-    except ValidationError as error:
-        raise InvalidSetting(
-            "The recipe has more arrows, or moves further, than the page can show; run it from the "
-            "command line."
-        ) from error
 
 
 def _move(task: Move) -> Updates:

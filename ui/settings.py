@@ -119,7 +119,7 @@ def read(values: Values) -> Chosen:
 
 
 def show(preset: Preset, seed: int) -> Updates:
-    """What to put into the components for a preset, or a variant of one, and a seed.
+    """What to put into the components for one run of a preset, or a variant of one, with a seed.
 
     Raises:
         InvalidSetting: the page cannot hold it.
@@ -131,7 +131,8 @@ def show(preset: Preset, seed: int) -> Updates:
         for (name, value), info in zip(values_of(preset).items(), _infos(base), strict=True)
     }
     seed = _whole(seed, SEED, 0, MAX_SEED - MAX_VARIATIONS)
-    return {"settings.preset": base, "settings.seed": seed, **controls}
+    once = {"settings.preset": base, "settings.seed": seed, "settings.variations": 1}
+    return once | controls
 
 
 def _whole(value: Any, name: str, low: int, high: int) -> int:

@@ -28,13 +28,18 @@ def controls() -> dict[str, Component]:
 
 
 def task(inputs: Inputs) -> Face:
-    """Landmarks on the canvas are taken as they are; the editor finds those that are not there."""
+    """Landmarks on the canvas are taken as they are; the editor finds those that are not there.
+
+    Those of another portrait are fitted onto the face; on the same picture they are its targets.
+    """
     source, reference = inputs.source, inputs.reference
     now, target = source.landmarks, None
     if reference.landmarks is not None:
         now = inputs.find_landmarks(source.image) if now is None else now
-        limit = np.nextafter(source.image.size, 0)
-        target = np.clip(fit_onto(reference.landmarks, now), 0, limit)
+        target = reference.landmarks
+        if reference.image != source.image:
+            limit = np.nextafter(source.image.size, 0)
+            target = np.clip(fit_onto(target, now), 0, limit)
     return Face(
         image=source.image,
         reference=reference.image if target is None else None,
