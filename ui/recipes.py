@@ -38,7 +38,7 @@ def restore(path: str | None) -> Restored:
     if path is None:
         raise InvalidSetting("Choose the file of a recipe.")
     recipe = Recipe.load(path)
-    task = recipe.task()
+    task: Any = recipe.task()
     name = recipe.task_name
     prompts = {key: getattr(task, key, "") for key in ("prompt", "reference_prompt")}
     own = {f"{name}.{key}": value for key, value in _controls(task).items()}
