@@ -44,6 +44,11 @@ class Upload(gr.UploadButton):
 
     is_template = True
 
+    async def async_move_resource_to_block_cache(
+        self, url_or_file_path: str | Path | None
+    ) -> str | None:
+        return await super().async_move_resource_to_block_cache(local(url_or_file_path))
+
     def preprocess(self, payload: ListFiles | FileData | None) -> str | None:
         if payload is None:
             return None
