@@ -5,7 +5,7 @@ from typing import Any
 import gradio as gr
 
 from diffeditor.errors import InvalidSetting
-from ui import examples, text
+from ui import examples, results, text
 from ui.layout import CSS, build_page
 from ui.models import Models
 
@@ -53,7 +53,7 @@ def launch(
             max_file_size=MAX_FILE_SIZE,
             allowed_paths=[str(examples.folder())],
             theme=theme(),
-            css=CSS,
+            css=CSS + results.CSS,
             footer_links=["api", "settings"],
             **kwargs,
         )
