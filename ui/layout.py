@@ -27,8 +27,8 @@ CSS = """
 .examples .gallery { justify-content: flex-end; }
 .examples .gallery-item .container { width: auto; height: auto; max-width: none; }
 .examples img { height: 52px; width: auto; max-width: none; }
-#canvas .html-container { padding: 0; }
-#canvas .stage { max-height: max(260px, 44vh); }
+#board .html-container { padding: 0; }
+#board .stage { max-height: max(260px, 44vh); }
 #status { border: 0; box-shadow: none; background: none; }
 #status textarea { padding-left: 2px; border: 0; box-shadow: none; background: none; }
 """
@@ -106,7 +106,7 @@ def _stage(models: Models) -> Blocks:
         segmenter=load_segmenter(),
         landmark_finder=lambda portrait: handlers.found(models, portrait),
         landmark_fitter=fit_template,
-        elem_id="canvas",
+        elem_id="board",
     )
     with gr.Row(equal_height=True):
         status = gr.Textbox(

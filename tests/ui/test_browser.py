@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
 from tests.ui.canvas.conftest import QUIET
-from tests.ui.canvas.driver import PATIENCE
+from tests.ui.canvas.driver import PATIENCE, Driver
 from tests.ui.fakes import FakeEditor
 from tests.ui.watch import watched
 from ui import text
@@ -53,7 +53,7 @@ def page(browser: Browser, served: Served) -> Iterator[Page]:
 
 def show(page: Page, url: str) -> None:
     page.goto(url)
-    expect(page.locator("#canvas .canvas")).to_have_attribute("data-ready", "true")
+    expect(page.locator("#board .canvas")).to_have_attribute("data-ready", "true")
 
 
 def status(page: Page) -> Locator:
@@ -65,7 +65,7 @@ def show_example(page: Page, tool: str) -> None:
     page.get_by_role("tab", name=TOOLS[tool].title, exact=True).click()
     expect(page.get_by_text(TOOLS[tool].hint)).to_be_visible()
     page.locator(".examples:visible button").first.click()
-    expect(page.locator("#canvas [data-act=peek]")).to_be_visible()
+    expect(page.locator("#board [data-act=peek]")).to_be_visible()
     expect(status(page)).to_have_value(text.READY)
 
 
@@ -96,26 +96,22 @@ def test_one_click_and_edit_lead_to_a_result(tool: str, page: Page, served: Serv
     expect(second).to_be_visible(visible=TOOLS[tool].reference_prompt)
     press(page, text.EDIT)
     expect(status(page)).to_have_value(DONE)
-    expect(page.locator("#result img").last).to_be_visible()
+    expect(page.locator("#result img")).to_have_count(2)
     assert editor.runs[-1][0].name == tool
 
 
 def test_an_edit_that_is_started_at_once_uses_the_gesture(page: Page, served: Served) -> None:
     _, editor = served
     show_example(page, "drag")
-    surface = page.locator("#canvas .stage[data-side=source] canvas").bounding_box()
+    canvas = Driver(page, {"source": (128, 128)})
     edit = page.get_by_role("button", name=text.EDIT, exact=True).bounding_box()
-    assert surface is not None and edit is not None
-    x, y = surface["x"] + surface["width"] / 2, surface["y"] + 0.75 * surface["height"]
-    page.mouse.move(x, y)
-    page.mouse.down()
-    page.mouse.move(x, y + 25, steps=3)
-    page.mouse.up()
+    assert edit is not None
+    canvas.drag((50, 100), (50, 110))
     page.mouse.click(edit["x"] + edit["width"] / 2, edit["y"] + edit["height"] / 2)
     expect(status(page)).to_have_value(DONE)
-    (x0, y0), (x1, y1) = editor.runs[-1][0].points[-1]
-    assert len(editor.runs[-1][0].points) == 6
-    assert (x0, x1) == pytest.approx((64, 64), abs=1) and y1 > y0 + 5
+    start, end = editor.runs[-1][0].points[-1]
+    assert start == pytest.approx((50, 100), abs=1)
+    assert end == pytest.approx((50, 110), abs=1)
 
 
 def test_the_controls_beside_the_canvas_are_followed(page: Page, served: Served) -> None:

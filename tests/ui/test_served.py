@@ -184,7 +184,7 @@ def test_the_canvas_reads_uploads_only(
     ran = len(editor.runs)
     for path in (tmp_path / "private.png", tmp_path / "missing.png"):
         stolen = {**payload[side], "file": {"path": str(path), **mark}}
-        answer = page_event(url, text.EDIT, {"canvas": {**payload, side: stolen}})
+        answer = page_event(url, text.EDIT, {"board": {**payload, side: stolen}})
         assert '"success":false' in answer and "private" not in answer
     assert len(editor.runs) == ran
     assert text.NO_PICTURE in page_event(url, text.EDIT, {})
