@@ -135,6 +135,8 @@ def _window(path: tuple[str | int, ...], values: Values) -> dict[str, Any] | Non
 
 def _number(control: Control, values: Values) -> Any:
     """The value of a control, with a whole number as one also where the browser sends a float."""
-    value = None if values[control.name] == EMPTY else values[control.name]
+    value: Any = values[control.name]
+    if value == EMPTY:
+        return None
     whole = control.whole and isinstance(value, float) and value.is_integer()
     return int(value) if whole else value

@@ -72,7 +72,7 @@ def build() -> Blocks:
             label=BEFORE_AND_AFTER,
             interactive=False,
             buttons=["fullscreen"],
-            height=SLIDER_HEIGHT,
+            max_height=SLIDER_HEIGHT,  # with `height` the two pictures are not on one another
             elem_id="result",
         ),
         "results.variations": _gallery(VARIATIONS, "variations"),

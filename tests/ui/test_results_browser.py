@@ -123,6 +123,14 @@ def test_results_are_kept_shown_compared_and_deleted(page: Page) -> None:
     expect(page.get_by_role("button", name=results.DELETE, exact=True)).to_be_disabled()
 
 
+def test_both_pictures_lie_on_one_another(page: Page) -> None:
+    page.set_viewport_size({"width": 1900, "height": 1100})
+    run(page, seed=0, variations=1, results_then=1)
+    shows(page, "1: move, diffeditor, seed 0")
+    before, after = (picture.bounding_box() for picture in page.locator("#result img").all())
+    assert before == after is not None and after["height"] == results.SLIDER_HEIGHT
+
+
 def test_downloads_are_the_picture_and_the_recipe_that_made_it(page: Page, tmp_path: Path) -> None:
     run(page, seed=7, variations=1, results_then=1)
     picture, recipe = (downloaded(page, n) for n in (results.SAVE_PICTURE, results.SAVE_RECIPE))
