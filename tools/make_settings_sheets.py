@@ -1,14 +1,17 @@
 """Make docs/images/settings-*.png: one edit with several values of a setting, for docs/settings.md.
 
-    python tools/make_settings_sheets.py [FIELD ...] [--model embedded] [--out docs/images]
+    python tools/make_settings_sheets.py [FIELD ...] [--preset diffeditor] [--out docs/images]
 
 A sheet shows the source with its mask or arrows, the results, and the ground truth (the same world
-rendered with the edit made). Everything but the one setting is the preset `diffeditor`, seed 0.
+rendered with the edit made). Everything but the one setting is the preset's, and the seed 0.
+
+There is no sheet of `crop` and `detail`: worlds have no objects that are small enough for a crop,
+and what the embedded model makes is too blurred for fine detail.
 """
 
 import argparse
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,8 +34,6 @@ class Sheet:
     field: of the preset or of the task, or "seed".
     values: by label.
     times: values are multiples of the strength in force, which depends on task and model.
-    size: of the picture in pixels; None is the model's own.
-    besides: other fields of the preset that all values share.
     """
 
     field: str
@@ -40,8 +41,6 @@ class Sheet:
     case: int
     values: Mapping[str, Any]
     times: bool = False
-    size: int | None = None
-    besides: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
 
 def numbers(*values: float) -> dict[str, float]:
@@ -76,48 +75,42 @@ def noise_until(*stops: float) -> dict[str, StepWindow]:
 
 
 SHEETS = (
-    Sheet(field="steps", task="move", case=0, values=numbers(8, 20, 50, 100)),
-    Sheet(field="resolution", task="move", case=0, values=numbers(64, 96, 128, 192)),
-    Sheet(
-        field="crop",
-        task="move",
-        case=2,
-        values={"none": "none", "auto": "auto"},
-        size=768,
-        besides={"detail": False},
-    ),
-    Sheet(field="detail", task="move", case=2, values={"off": False, "on": True}, size=256),
-    Sheet(field="guidance_scale", task="move", case=0, values=numbers(1, 2, 4, 8)),
+    Sheet(field="steps", task="move", case=12, values=numbers(8, 20, 50)),
+    Sheet(field="resolution", task="move", case=12, values=numbers(64, 96, 128, 192)),
+    Sheet(field="guidance_scale", task="move", case=12, values=numbers(1, 2, 4, 8)),
     Sheet(field="energy_scale", task="drag", case=1, values=factors(0, 0.5, 1, 4), times=True),
     Sheet(field="w_edit", task="drag", case=1, values=factors(0.25, 1, 4), times=True),
-    Sheet(field="w_content", task="move", case=0, values=factors(0, 1, 4), times=True),
-    Sheet(field="w_contrast", task="move", case=0, values=factors(0, 1, 4), times=True),
-    Sheet(field="w_inpaint", task="move", case=0, values=factors(0, 1, 4), times=True),
-    Sheet(field="eta_in", task="move", case=0, values=numbers(0, 0.2, 0.4, 1)),
-    Sheet(field="eta_out", task="move", case=0, values=numbers(0, 0.2, 1)),
-    Sheet(field="image_prompt_scale", task="move", case=0, values=numbers(0, 0.1, 0.5, 1)),
+    Sheet(field="w_content", task="move", case=12, values=factors(0, 1, 4), times=True),
+    Sheet(field="w_contrast", task="move", case=12, values=factors(0, 1, 4), times=True),
+    Sheet(field="w_inpaint", task="move", case=12, values=factors(0, 1, 4), times=True),
+    Sheet(field="eta_in", task="move", case=12, values=numbers(0, 0.2, 0.4, 1)),
+    Sheet(field="eta_out", task="move", case=12, values=numbers(0, 0.2, 1)),
+    Sheet(field="image_prompt_scale", task="move", case=12, values=numbers(0, 0.1, 0.5, 1)),
     Sheet(field="guide", task="drag", case=1, values=guided_until(0.1, 0.3, 0.6, 1)),
-    Sheet(field="sde", task="move", case=0, values=noise_until(0.2, 0.4, 0.8)),
+    Sheet(field="sde", task="move", case=12, values=noise_until(0.2, 0.4, 0.8)),
     Sheet(field="travel", task="drag", case=1, values=rounds_until(0.4, 0.6, 0.9)),
     Sheet(field="travel_rounds", task="drag", case=1, values=numbers(1, 3, 6)),
-    Sheet(field="regional_guidance", task="move", case=0, values={"by region": True, "sum": False}),
-    Sheet(field="bank_from", task="move", case=0, values=numbers(0, 0.1, 0.5, 1)),
-    Sheet(field="bank_until", task="paste", case=0, values=numbers(0, 0.3, 0.7, 1)),
-    Sheet(field="seed", task="move", case=0, values=numbers(0, 1, 2, 3)),
+    Sheet(
+        field="regional_guidance", task="move", case=12, values={"by region": True, "sum": False}
+    ),
+    Sheet(field="bank_from", task="move", case=12, values=numbers(0, 0.1, 0.5, 1)),
+    Sheet(field="bank_until", task="paste", case=1, values=numbers(0, 0.3, 0.7, 1)),
+    Sheet(field="seed", task="move", case=12, values=numbers(0, 1, 2, 3)),
     Sheet(field="strength", task="face", case=0, values=numbers(0, 0.5, 1, 1.5)),
 )
 
 
-def make(editor: Editor, sheet: Sheet) -> Image.Image:
-    """The sheet of one setting."""
-    case = make_case(sheet.task, seed=sheet.case, size=sheet.size or editor.native_size)
-    results = {label: _edited(editor, case, sheet, value) for label, value in sheet.values.items()}
+def make(editor: Editor, sheet: Sheet, preset: Preset = BASE) -> Image.Image:
+    """The sheet of one setting, with the preset's values of all others."""
+    case = make_case(sheet.task, seed=sheet.case, size=editor.native_size)
+    results = {
+        label: _edited(editor, case, sheet, preset, value) for label, value in sheet.values.items()
+    }
     tiles = {"source and edit": drawn(case), **results, "ground truth": Image.fromarray(case.truth)}
     return _row(list(tiles.items()))
 
 
-def _edited(editor: Editor, case: Case, sheet: Sheet, value: Any) -> Image.Image:
-    preset = replace(BASE, **sheet.besides)
+def _edited(editor: Editor, case: Case, sheet: Sheet, preset: Preset, value: Any) -> Image.Image:
     if sheet.times:
         value = value * _in_force(editor, case, preset)[sheet.field]
     if sheet.field == "seed":
@@ -149,6 +142,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Edits with several values of a setting.")
     parser.add_argument("fields", nargs="*", metavar="FIELD", help=f"default: all of {known}")
     parser.add_argument("--model", default="embedded")
+    parser.add_argument("--preset", choices=list(PRESETS), default="diffeditor")
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "images")
     args = parser.parse_args()
     unknown = sorted(set(args.fields) - set(known))
@@ -158,7 +152,8 @@ def main() -> None:
     args.out.mkdir(parents=True, exist_ok=True)
     for sheet in SHEETS:
         if sheet.field in (args.fields or known):
-            make(editor, sheet).save(args.out / f"settings-{sheet.field}.png", optimize=True)
+            picture = make(editor, sheet, PRESETS[args.preset])
+            picture.save(args.out / f"settings-{sheet.field}.png", optimize=True)
             print(sheet.field, flush=True)
 
 
