@@ -186,8 +186,13 @@ class Patches:
         overlap = (start[:, :, None] == end[:, None, :]) & inside_end[:, None, :]
         left = inside_start & ~overlap.any(2)
         valid = inside_start & inside_end
-        cells = (start, end, valid.float(), left.float())
-        return cls(*(one.to(device) for one in cells), places)
+        return cls(
+            start.to(device),
+            end.to(device),
+            valid.float().to(device),
+            left.float().to(device),
+            places,
+        )
 
     @classmethod
     def between(

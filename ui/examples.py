@@ -72,6 +72,7 @@ def filled(tool: str) -> list[str]:
 def patch(example: Example) -> Patch:
     """What the example puts on the canvas; both pictures replace those that were there."""
     placement = {k: v for k, v in example.controls.items() if k in Placement.model_fields}
+    placed: dict[str, Any] = {example.tool: Placement(**placement)} if placement else {}
     points = example.controls.get("points", [])
     return Patch(
         tool=example.tool,  # pyright: ignore[reportArgumentType]
@@ -80,7 +81,7 @@ def patch(example: Example) -> Patch:
         mask=_mask(example.mask),
         reference_mask=_mask(example.reference_mask),
         arrows=[((x0, y0), (x1, y1)) for x0, y0, x1, y1 in points],
-        **({example.tool: Placement(**placement)} if placement else {}),
+        **placed,
     )
 
 

@@ -31,6 +31,13 @@ CSS = """
 #board .stage { max-height: max(260px, 44vh); }
 #status { border: 0; box-shadow: none; background: none; }
 #status textarea { padding-left: 2px; border: 0; box-shadow: none; background: none; }
+@media (max-width: 700px) {
+  #heading > :first-child { flex-basis: 100%; }
+  #heading > :not(:first-child) { flex-grow: 1; }
+  .shelf { flex-direction: column; align-items: stretch; }
+  .examples .gallery { justify-content: flex-start; flex-wrap: nowrap; overflow-x: auto; }
+  .examples .gallery-item { flex: none; }
+}
 """
 """On the stock components; the canvas brings its own."""
 
@@ -46,9 +53,10 @@ def build_page(models: Models) -> gr.Blocks:
         blocks: Blocks = _heading(models)
         with gr.Row():
             with gr.Column(min_width=320, scale=6):
-                blocks |= _tabs() | _stage(models) | settings.build(native_size)
+                blocks |= _tabs() | _stage(models)
             with gr.Column(min_width=320, scale=5):
                 blocks |= results.build()
+                blocks |= settings.build(native_size)
         events.connect(models, blocks)
         api.add_endpoints(models)
     return page
@@ -64,11 +72,11 @@ def _heading(models: Models) -> Blocks:
             label=text.MODEL,
             show_label=False,
             container=False,
-            min_width=220,
+            min_width=200,
             scale=0,
         )
         recipe = Upload(
-            text.OPEN_RECIPE, file_types=[".json", ".png"], size="sm", min_width=140, scale=0
+            text.OPEN_RECIPE, file_types=[".json", ".png"], size="sm", min_width=100, scale=0
         )
     return {"model": model, "recipe": recipe}
 
@@ -103,7 +111,7 @@ def _examples(tool: Tool) -> gr.Dataset:
 def _stage(models: Models) -> Blocks:
     """The canvas, the line that says what is going on, and what starts and stops an edit."""
     canvas = Canvas(
-        segmenter=load_segmenter(),
+        segmenter=load_segmenter().segment,
         landmark_finder=lambda portrait: handlers.found(models, portrait),
         landmark_fitter=fit_template,
         elem_id="board",

@@ -14,6 +14,7 @@ from PIL import Image
 from diffeditor import TASKS
 from tests.ui.fakes import PAINT, FakeEditor
 from ui import handlers, text
+from ui.canvas.pixels import decoded_mask
 from ui.models import Models
 
 # Gradio keeps statistics with what pandas has given up.
@@ -167,6 +168,23 @@ def page_event(url: str, name: str, changes: dict[str, Any]) -> str:
             if "process_completed" in line:
                 return answer
     return answer
+
+
+def test_a_box_selects_the_object_in_it(served: Served, tmp_path: Path) -> None:
+    url, _ = served
+    picture = Image.new("RGB", (80, 64), "navy")
+    picture.paste("yellow", (30, 20, 50, 40))
+    picture.save(tmp_path / "object.png")
+    asked = {
+        "path": upload(url, tmp_path / "object.png"),
+        **{"width": 80, "height": 64, "box": [24, 14, 56, 46], "positive": [], "negative": []},
+    }
+    config = httpx.get(f"{url}config").json()
+    [board] = [one["id"] for one in config["components"] if one["props"].get("elem_id") == "board"]
+    body = {"data": asked, "session_hash": "s", "component_id": board, "fn_name": "segment"}
+    answer = httpx.post(f"{url}gradio_api/component_server", json=body, timeout=60).json()
+    found = decoded_mask(answer["mask"], (80, 64), (80, 64))
+    assert found[22:38, 32:48].all() and not found[:12].any() and not found[:, 60:].any()
 
 
 @pytest.mark.parametrize("mark", [{}, MARK])
