@@ -168,3 +168,26 @@ def test_who_waits_sees_the_place_in_the_queue(
     expect(status(other)).to_have_value(DONE)
     assert editor.runs[-1][0].name == "paste"
     context.close()
+
+
+def test_who_waits_may_give_up(browser: Browser, page: Page, served: Served) -> None:
+    url, editor = served
+    show_example(page, "move")
+    run_slowly(page, editor)
+    ran = len(editor.runs)
+    context = browser.new_context(viewport={"width": 1440, "height": 900})
+    other = context.new_page()
+    show(other, url)
+    show_example(other, "paste")
+    press(other, text.EDIT)
+    expect(other.get_by_text("queue: 1/1")).to_be_visible()
+    press(other, text.CANCEL)
+    expect(status(other)).to_have_value(text.STOPPED)
+    editor.pause, editor.steps = 0.0, 3
+    press(page, text.CANCEL)
+    expect(status(page)).to_have_value(text.STOPPED)
+    press(page, text.EDIT)
+    expect(status(page)).to_have_value(DONE)
+    assert [task.name for task, *_ in editor.runs[ran:]] == ["move"]
+    expect(status(other)).to_have_value(text.STOPPED)
+    context.close()
