@@ -21,6 +21,8 @@ from diffeditor.masks import CORNER, CellMap, GridMap, PlaceMap, bounding_box
 from diffeditor.plan import EditPlan, Grid
 
 MAX_POINTS = 100
+MOST_OF_IT = 0.97
+"""Share of an object's pixels that must stay in the picture for it to count as whole [ours]."""
 LandmarkFinder = Callable[[Image.Image], np.ndarray]
 """A portrait -> its 68 iBUG landmarks, (68, 2) pixels (x, y); raises NoFaceFound."""
 
@@ -215,6 +217,17 @@ def grid_maps(object_map: ObjectMap, grid: Grid, *, whole_cells: bool) -> tuple[
         PlaceMap.of(on_features, grid.feature, grid.device),
         CellMap.of(on_latents, grid.latent, grid.device),
     )
+
+
+def cut_off(mask: np.ndarray, object_map: ObjectMap, size: Size) -> tuple[str, ...]:
+    """A warning if more than a little of an object's pixels leave a picture of this size."""
+    rows, columns = (axis + 0.5 for axis in np.nonzero(mask))
+    there = object_map.forward(Point(cast(float, columns), cast(float, rows)))
+    x, y = np.asarray(there.x), np.asarray(there.y)
+    inside = (x >= 0) & (x < size.width) & (y >= 0) & (y < size.height)
+    if inside.mean() >= MOST_OF_IT:
+        return ()
+    return ("Part of the object leaves the picture and is cut off there.",)
 
 
 def dilated(mask: np.ndarray, radius: float) -> np.ndarray:

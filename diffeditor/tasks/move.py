@@ -32,6 +32,7 @@ from diffeditor.tasks.base import (
     checked_pair,
     checked_prompt,
     checked_scale,
+    cut_off,
     dilated,
     extent,
     grid_maps,
@@ -129,10 +130,7 @@ class Move(Task):
         return ((centre, self.object_map.forward(centre)),)
 
     def warnings(self) -> tuple[str, ...]:
-        expected = as_mask(self.mask).sum() * self.scale**2
-        if self._moved().sum() >= 0.97 * expected:
-            return ()
-        return ("Part of the object leaves the picture and is cut off there.",)
+        return cut_off(as_mask(self.mask), self.object_map, self.size)
 
     def cells(self, grid: Grid, *, whole_cells: bool = False) -> "MoveCells":
         """The object's masks and maps on the grids."""

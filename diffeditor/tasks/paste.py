@@ -34,6 +34,7 @@ from diffeditor.tasks.base import (
     checked_pair,
     checked_prompt,
     checked_scale,
+    cut_off,
     dilated,
     extent,
     grid_maps,
@@ -153,10 +154,7 @@ class Paste(Task):
         )
 
     def warnings(self) -> tuple[str, ...]:
-        expected = as_mask(self.reference_mask).sum() * self.scale**2
-        if self._placed().sum() >= 0.97 * expected:
-            return ()
-        return ("Part of the object leaves the picture and is cut off there.",)
+        return cut_off(as_mask(self.reference_mask), self.object_map, self.size)
 
     def cells(self, grid: Grid, *, whole_cells: bool = False) -> "PasteCells":
         """The object's masks and maps on the grids."""
