@@ -84,6 +84,7 @@ def _connect_edit(models: Models, names: Names) -> None:
         names.some(("status", *results.OUTPUTS)),
         show_progress="minimal",
         show_progress_on=status,
+        trigger_mode="multiple",  # "once" ignores a click until a cancelled run has wound up
         api_visibility="private",
         **ON_DEVICE,
     )
