@@ -186,6 +186,7 @@ def test_who_waits_may_give_up(browser: Browser, page: Page, served: Served) -> 
     editor.pause, editor.steps = 0.0, 3
     press(page, text.CANCEL)
     expect(status(page)).to_have_value(text.STOPPED)
+    wait_until(lambda: editor.closed == len(editor.runs))
     press(page, text.EDIT)
     expect(status(page)).to_have_value(DONE)
     assert [task.name for task, *_ in editor.runs[ran:]] == ["move"]
