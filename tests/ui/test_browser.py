@@ -183,9 +183,9 @@ def test_who_waits_may_give_up(browser: Browser, page: Page, served: Served) -> 
     expect(other.get_by_text("queue: 1/1")).to_be_visible()
     press(other, text.CANCEL)
     expect(status(other)).to_have_value(text.STOPPED)
-    editor.pause, editor.steps = 0.0, 3
     press(page, text.CANCEL)
     expect(status(page)).to_have_value(text.STOPPED)
+    editor.pause, editor.steps = 0.0, 3
     wait_until(lambda: editor.closed == len(editor.runs))
     press(page, text.EDIT)
     expect(status(page)).to_have_value(DONE)
