@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any
 
 import gradio as gr
 from gradio.blocks import Block
@@ -12,11 +12,8 @@ from gradio.components import FormComponent
 from ui import examples, handlers, results, text
 from ui.canvas import Canvas
 from ui.models import Models
-from ui.state import Updates, Values
+from ui.state import Blocks, Updates, Values
 from ui.tabs import TOOLS
-
-Blocks: TypeAlias = dict[str, Any]
-"""Components and groups of them, by the names that handlers use."""
 
 ADVICE = ("canvas", "status", "reference_prompt")
 """What `handlers.advise` changes."""

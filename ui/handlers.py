@@ -17,7 +17,7 @@ from ui import recipes, results, settings, text
 from ui.canvas import Patch
 from ui.models import Models
 from ui.settings import Chosen
-from ui.state import Inputs, Updates, Values, read
+from ui.state import Inputs, Updates, Values, read, visibility
 from ui.tabs import TOOLS
 
 PREVIEW_SIDE = 512
@@ -28,7 +28,8 @@ LOOK_EVERY = 5
 
 def advise(models: Models, values: Values) -> Updates:
     """What the edit will roughly look like, and what is missing or to be known before it runs."""
-    shown = {"reference_prompt": _shown(_wants_reference_prompt(values))}
+    wanted = _wants_reference_prompt(values)
+    shown = {"reference_prompt": gr.update(visible=visibility(wanted))}
     try:
         inputs = _inputs(models, values, PREVIEW_SIDE)
         task = _task(inputs).prepared(inputs.find_landmarks)
@@ -41,11 +42,6 @@ def advise(models: Models, values: Values) -> Updates:
 def _wants_reference_prompt(values: Values) -> bool:
     canvas = values["canvas"]
     return canvas is not None and TOOLS[canvas.tool].reference_prompt
-
-
-def _shown(visible: bool) -> Any:
-    """Hidden components keep their values and stay on the page."""
-    return gr.update(visible=True if visible else "hidden")
 
 
 def edit(models: Models, values: Values) -> Iterator[Updates]:

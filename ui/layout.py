@@ -5,9 +5,9 @@ import gradio as gr
 from diffeditor import fit_template, load_segmenter
 from ui import api, events, examples, handlers, results, settings, text
 from ui.canvas import Canvas
-from ui.events import Blocks
 from ui.models import Models
 from ui.pictures import Upload
+from ui.state import Blocks, visibility
 from ui.tabs import TOOLS, Tool
 
 KEEP_UPLOADS = 86400
@@ -154,5 +154,5 @@ def prompt_box(label: str, placeholder: str | None = None, visible: bool = True)
         max_lines=4,
         max_length=PROMPT_LENGTH,
         min_width=240,
-        visible=True if visible else "hidden",
+        visible=visibility(visible),
     )

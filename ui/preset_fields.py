@@ -5,14 +5,13 @@ parts; a field that takes any number of windows has `WINDOWS` rows of them. A wi
 and `stop` are both None is none.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, fields, is_dataclass
-from typing import Any, TypeAlias, get_args, get_origin, get_type_hints
+from typing import Any, get_args, get_origin, get_type_hints
 
 from diffeditor import PRESETS, Preset, changed_preset
 from diffeditor.errors import InvalidSetting
-
-Values: TypeAlias = Mapping[str, Any]
+from ui.state import Values
 
 WINDOWS = 3
 """Rows of a field that takes any number of windows."""

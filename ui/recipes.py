@@ -2,14 +2,13 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeAlias, cast
+from typing import Any, cast
 
 from diffeditor import Appearance, Drag, Face, Move, Paste, Recipe
 from diffeditor.errors import InvalidSetting
 from ui import settings
 from ui.canvas import Patch, Placement
-
-Updates: TypeAlias = dict[str, Any]
+from ui.state import Updates
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -5,9 +5,9 @@ to `{name: value}`. What the buttons act on is the result that the browser shows
 sends along, and never one of another session.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import gradio as gr
 from gradio.blocks import Block
@@ -17,10 +17,7 @@ from diffeditor import Result
 from ui.canvas import Canvas, Patch
 from ui.files import cached
 from ui.history import SHOWN_SIDE, Entry, History, copied, reduced
-
-Blocks: TypeAlias = dict[str, Any]
-Values: TypeAlias = Mapping[str, Any]
-Updates: TypeAlias = dict[str, Any]
+from ui.state import Blocks, Updates, Values, visibility
 
 INPUTS = ("results.history",)
 """What `finished` reads."""
@@ -162,10 +159,10 @@ def show(history: History, entry: Entry | None) -> Updates:
     run = history.run(entry) if entry else []
     return {
         "results.slider": _compared(None, entry),
-        "results.variations": gr.update(value=_thumbs(run), visible=_visible(len(run) > 1)),
+        "results.variations": gr.update(value=_thumbs(run), visible=visibility(len(run) > 1)),
         "results.shown": entry.token if entry else "",
         "results.compare": gr.update(
-            choices=_others(history, entry), value="", visible=_visible(entry is not None)
+            choices=_others(history, entry), value="", visible=visibility(entry is not None)
         ),
         "results.save_picture": _file(entry and entry.picture),
         "results.save_recipe": _file(entry and entry.recipe),
@@ -209,13 +206,8 @@ def use(history: History, token: str) -> Any:
 
 
 def _strip(history: History) -> Updates:
-    shown = _visible(bool(history.entries))
+    shown = visibility(bool(history.entries))
     return {"results.strip": gr.update(value=_thumbs(history.entries), visible=shown)}
-
-
-def _visible(visible: bool) -> Any:
-    """Hidden components stay on the page."""
-    return True if visible else "hidden"
 
 
 def _thumbs(entries: Sequence[Entry]) -> list[tuple[str, str]]:

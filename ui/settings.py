@@ -9,17 +9,15 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Any, Literal, TypeAlias, get_args, get_origin
+from typing import Any, Literal, get_args, get_origin
 
 import gradio as gr
 from gradio.components import Component
 
 from diffeditor import PRESETS, Preset
 from diffeditor.errors import InvalidSetting
-from ui.preset_fields import CONTROLS, Control, Values, preset_from, values_of
-
-Blocks: TypeAlias = dict[str, Any]
-Updates: TypeAlias = dict[str, Any]
+from ui.preset_fields import CONTROLS, Control, preset_from, values_of
+from ui.state import Blocks, Updates, Values
 
 DEFAULT = next(iter(PRESETS))
 MAX_VARIATIONS = 4

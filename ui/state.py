@@ -5,7 +5,7 @@ Nothing here outlives a request: the page itself keeps what the user entered.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from PIL import Image
@@ -14,12 +14,19 @@ from diffeditor.errors import InvalidEdit
 from ui import text
 from ui.canvas import Edit, Side, Value
 
+Blocks: TypeAlias = dict[str, Any]
+"""Components of the page and groups of them, by the names that handlers use."""
 Values: TypeAlias = Mapping[str, Any]
 """Names of the page's components -> their values."""
 Updates: TypeAlias = dict[str, Any]
 """Names of the page's components -> new values, or what `gr.update` gives."""
 LandmarkFinder: TypeAlias = Callable[[Image.Image], np.ndarray]
 """A portrait -> its 68 landmarks, (68, 2) pixels (x, y)."""
+
+
+def visibility(shown: bool) -> Literal[True, "hidden"]:
+    """For `visible`: hidden components keep their values and stay on the page."""
+    return True if shown else "hidden"
 
 
 @dataclass(frozen=True, kw_only=True)
