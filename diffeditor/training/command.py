@@ -39,6 +39,7 @@ def train_embedded(
     precision: str | None = None,
     snapshot_every: float = 10.0,
     seed: int = 0,
+    start: Path | None = None,
     config: EmbeddedConfig | None = None,
 ) -> None:
     """Train one stage of the embedded model, or all, and export into the folder `output`.
@@ -55,10 +56,12 @@ def train_embedded(
         processes: on a CPU, how many to train with.
         precision: "no", "bf16" or "fp16"; by default bf16 where the device has it.
         snapshot_every: minutes between two exports and sheets of samples.
+        start: a model's folder: the autoencoder and the UNet begin with its weights where there is
+            no checkpoint. May be `output` itself.
 
     Raises:
         InvalidSetting: an argument is not one of its choices.
-        ModelUnavailable: a stage needs another that has not been run.
+        ModelUnavailable: a stage needs another that has not been run, or `start` does not fit.
         CollapsedColours: the autoencoder lost a colour.
         TrainingFailed: one of several processes failed.
     """
@@ -82,6 +85,7 @@ def train_embedded(
         live=not cpu,
         precision=precision or best_precision(cpu),
         snapshot_every=snapshot_every,
+        start=start and start.expanduser(),
     )
     _render(settings, processes)
     export.export_frame(settings.output)
@@ -140,6 +144,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--snapshot-every", type=float, default=10.0, help="minutes between exports and samples"
     )
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--start", type=Path, help="model whose autoencoder and UNet a new run begins with"
+    )
 
 
 def run(args: argparse.Namespace) -> None:
@@ -157,6 +164,7 @@ def run(args: argparse.Namespace) -> None:
         precision=args.precision,
         snapshot_every=args.snapshot_every,
         seed=args.seed,
+        start=args.start,
     )
 
 

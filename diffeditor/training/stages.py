@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from dataclasses import replace
 from types import MappingProxyType
 
 import numpy as np
@@ -46,6 +47,8 @@ def train_vae(shop: Workshop) -> None:
         CollapsedColours: it lost a colour direction.
     """
     config = shop.config.vae
+    if shop.settings.start is not None:
+        config = replace(config, anchor=0.0)
     standard = shop.source().draw(STANDARD, np.random.default_rng(shop.settings.seed)).images
 
     def finished(model: nn.Module) -> AutoencoderKL:
@@ -54,6 +57,7 @@ def train_vae(shop: Workshop) -> None:
         return vae
 
     vae = build_vae(config, shop.config.size, shop.settings.seed)
+    shop.begin("vae", vae)
     scenes, faces = shop.judged.images.split(shop.config.judged)
     judge = VaeJudge(scenes, faces, shop.sheet("vae"))
 
@@ -103,6 +107,7 @@ def train_unet(shop: Workshop) -> None:
 
     cells = shop.config.size // shop.factor
     model = build_denoiser(config, cells, shop.exported_text_encoder(), shop.settings.seed)
+    shop.begin("unet", model.unet)
     objective = UnetObjective(config, latent_source(shop), tokenizer, shop.device)
     fit("unet", objective, model, config.optimisation, shop.run("unet"), snapshot)
 

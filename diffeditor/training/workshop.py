@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 from accelerate import Accelerator
-from diffusers import AutoencoderKL
+from diffusers import AutoencoderKL, ModelMixin
 from transformers import CLIPTextModel, CLIPTokenizer
 
 from diffeditor.backbones import StableDiffusion, load_stable_diffusion
@@ -43,7 +43,8 @@ class Settings:
 
     output: the model's folder. runs: checkpoints, logs and sheets. minutes: per stage, by name.
     steps: upper bound of every stage. live: render on the device instead of reading the cache.
-    precision: of accelerate, "no", "bf16" or "fp16".
+    precision: of accelerate, "no", "bf16" or "fp16". start: a model whose autoencoder and UNet a
+    run without a checkpoint begins from.
     """
 
     stages: tuple[str, ...]
@@ -58,6 +59,7 @@ class Settings:
     live: bool = False
     precision: str = "no"
     snapshot_every: float = 10.0
+    start: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -114,6 +116,23 @@ class Workshop:
             self.settings.cache, self.config.size, first=VALIDATION, count=self.config.judged
         )
         return worlds.take(range(len(worlds)))
+
+    def begin(self, part: str, module: ModelMixin) -> None:
+        """Give a fresh module the weights of `settings.start`, where that is told.
+
+        Raises:
+            ModelUnavailable: the part cannot be read, or is of another size.
+        """
+        start = self.settings.start
+        if start is None:
+            return
+        try:
+            trained = type(module).from_pretrained(start / part, torch_dtype=torch.float32)
+            module.load_state_dict(trained.state_dict())
+        except (OSError, RuntimeError, ValueError) as error:
+            raise ModelUnavailable(
+                f"Training cannot begin from the {part} in {start}: {error}"
+            ) from error
 
     def exported_vae(self) -> AutoencoderKL:
         """The autoencoder as exported, in float32, frozen.

@@ -3,6 +3,8 @@
 import argparse
 import hashlib
 import json
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ import torch
 from diffusers import DDIMScheduler, StableDiffusionPipeline
 from PIL import Image
 from safetensors import safe_open
+from safetensors.torch import load_file
 from transformers import CLIPImageProcessorPil, CLIPVisionModelWithProjection
 
 from diffeditor.backbones import load_stable_diffusion
@@ -132,6 +135,53 @@ def test_a_stage_says_which_other_it_needs(
         )
 
 
+@pytest.mark.parametrize(("stage", "part"), [("vae", "vae"), ("unet", "unet")])
+def test_a_new_run_begins_with_the_weights_it_is_told(
+    model: Path, cache: Path, tmp_path: Path, stage: str, part: str
+) -> None:
+    """After one step at a vanishing rate the exported weights are those of the start."""
+    config = replace(
+        TINY,
+        vae=replace(TINY.vae, optimisation=replace(TINY.vae.optimisation, learning_rate=1e-9)),
+        unet=replace(TINY.unet, optimisation=replace(TINY.unet.optimisation, learning_rate=1e-9)),
+    )
+    output = tmp_path / "model"
+    shutil.copytree(model, output)
+    (output / part / "diffusion_pytorch_model.safetensors").unlink()
+    train_embedded(
+        stage,
+        output=output,
+        runs=tmp_path / "runs",
+        cache=cache,
+        max_steps=1,
+        precision="no",
+        device="cpu",
+        start=model,
+        config=config,
+        seed=5,
+    )
+    name = Path(part) / "diffusion_pytorch_model.safetensors"
+    before, after = load_file(model / name), load_file(output / name)
+    # The autoencoder's latents are standardised anew: only its inner layers stay as they were.
+    kept = [key for key in before if "quant_conv" not in key]
+    assert all(torch.allclose(before[key], after[key], atol=1e-3) for key in kept)
+
+
+def test_a_start_of_another_size_is_refused(model: Path, cache: Path, tmp_path: Path) -> None:
+    config = replace(TINY, vae=replace(TINY.vae, channels=(8, 8, 16)))
+    with pytest.raises(ModelUnavailable, match="begin from the vae"):
+        train_embedded(
+            "vae",
+            output=tmp_path / "model",
+            runs=tmp_path / "runs",
+            cache=cache,
+            precision="no",
+            device="cpu",
+            start=model,
+            config=config,
+        )
+
+
 def test_unknown_stages_and_devices_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidSetting, match="vae"):
         train_embedded("gan", output=tmp_path)
@@ -154,7 +204,7 @@ def test_the_command_line_reaches_every_argument(monkeypatch: pytest.MonkeyPatch
     add_arguments(parser)
     line = (
         "--stage unet --output o --runs r --cache c --minutes 2 --max-steps 3 --pictures 4 "
-        "--device cpu --processes 2 --precision no --snapshot-every 5 --seed 6"
+        "--device cpu --processes 2 --precision no --snapshot-every 5 --seed 6 --start s"
     )
     command.run(parser.parse_args(line.split()))
     assert called == {
@@ -170,4 +220,5 @@ def test_the_command_line_reaches_every_argument(monkeypatch: pytest.MonkeyPatch
         "precision": "no",
         "snapshot_every": 5.0,
         "seed": 6,
+        "start": Path("s"),
     }
