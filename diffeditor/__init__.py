@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from diffeditor.config import PRESETS, Preset
-    from diffeditor.editor import Editor, Result, Step, load_editor
+    from diffeditor.editor import Editor, load_editor
     from diffeditor.errors import (
         Cancelled,
         DiffEditorError,
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from diffeditor.images import load_image
     from diffeditor.preview import preview as instant_preview
     from diffeditor.recipe import Recipe, changed_preset
+    from diffeditor.result import Result, Step
     from diffeditor.segment import Segmenter, load_segmenter
     from diffeditor.tasks import TASKS, Appearance, Drag, Face, Move, Paste
     from diffeditor.tasks.face import fit_onto
@@ -70,11 +71,12 @@ __all__ = [
 
 _HOMES = {
     "config": ("PRESETS", "Preset"),
-    "editor": ("Editor", "Result", "Step", "load_editor"),
+    "editor": ("Editor", "load_editor"),
     "faces": ("fit_template", "load_landmark_finder"),
     "images": ("load_image",),
     "preview": ("instant_preview",),
     "recipe": ("Recipe", "changed_preset"),
+    "result": ("Result", "Step"),
     "segment": ("Segmenter", "load_segmenter"),
     "tasks": ("TASKS", "Appearance", "Drag", "Face", "Move", "Paste"),
     "tasks.face": ("fit_onto",),

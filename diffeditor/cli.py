@@ -19,8 +19,9 @@ from diffeditor.errors import DiffEditorError, InvalidSetting
 
 if TYPE_CHECKING:
     from diffeditor.config import Preset
-    from diffeditor.editor import Editor, Result, Step
+    from diffeditor.editor import Editor
     from diffeditor.recipe import Recipe
+    from diffeditor.result import Result, Step
 
 INTERRUPTED = 130
 WRONG_INPUT = 2

@@ -18,9 +18,9 @@ from PIL import Image
 
 from diffeditor.cli import TASK_OPTIONS, main
 from diffeditor.config import PRESETS, Preset
-from diffeditor.editor import Result, Step
 from diffeditor.errors import ModelUnavailable
 from diffeditor.recipe import Recipe
+from diffeditor.result import Result, Step
 from diffeditor.tasks import TASKS, Task
 from diffeditor.tasks.face import GROUPS
 

@@ -18,7 +18,7 @@ from PIL import Image
 from diffeditor.backbones import Denoiser, StableDiffusion
 from diffeditor.composite import feathered
 from diffeditor.config import PRESETS
-from diffeditor.editor import Editor, Result, Step, TrajectoryCache
+from diffeditor.editor import Editor
 from diffeditor.errors import (
     InvalidEdit,
     InvalidSetting,
@@ -26,8 +26,7 @@ from diffeditor.errors import (
     NoFaceFound,
     OutOfMemory,
 )
-from diffeditor.inversion import Trajectory
-from diffeditor.memory import MemoryBank
+from diffeditor.result import Result, Step
 from diffeditor.tasks import TASKS, Face, Move, Task
 from tests.tiny import (
     MAX_TOKENS,
@@ -173,21 +172,6 @@ def test_a_cleared_cache_inverts_anew(tiny_editor: Editor) -> None:
     last(tiny_editor, square())
     tiny_editor.clear_cache()
     assert not last(tiny_editor, square()).metadata["inversion_cached"]
-
-
-def trajectory(cells: int) -> Trajectory:
-    return Trajectory(latents=(torch.zeros(cells),), bank=MemoryBank([]))
-
-
-def test_the_cache_forgets_the_longest_unused_and_keeps_the_latest() -> None:
-    cache = TrajectoryCache(limit=1000)
-    for name in (b"a", b"b"):
-        cache.put(name, trajectory(100))
-    assert cache.get(b"a") is not None
-    cache.put(b"c", trajectory(100))
-    assert cache.get(b"b") is None and cache.get(b"a") is not None
-    cache.put(b"huge", trajectory(10_000))
-    assert cache.get(b"huge") is not None and cache.get(b"a") is None
 
 
 def test_progress_is_told_from_one_to_total(tiny_editor: Editor) -> None:

@@ -23,6 +23,10 @@ LAYERS = (
     {"inversion", "guidance", "sampler", "tasks"},
     {
         "editor",
+        "job",
+        "cache",
+        "run",
+        "result",
         "preview",
         "warp",
         "composite",

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import diffeditor.editor
+import diffeditor.run
 from benchmarks.photographs import FORMS, drawn_size, edit_of, edited, taken
 from diffeditor.detail import with_detail
 from diffeditor.editor import Editor
@@ -99,7 +99,7 @@ def test_detail_can_be_left_out(tiny_editor: Editor, monkeypatch: pytest.MonkeyP
         asked.append(len(carried))
         return with_detail(edit, carried, size)
 
-    monkeypatch.setattr(diffeditor.editor, "with_detail", spy)
+    monkeypatch.setattr(diffeditor.run, "with_detail", spy)
     for detail in (True, False):
         tiny_editor.edit(photograph_move(), quick(steps=4, detail=detail))
     assert asked == [2]

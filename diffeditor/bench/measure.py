@@ -14,7 +14,7 @@ from diffeditor.bench import metrics as m
 from diffeditor.bench.landmarks import ALL, JAW, Finder, found
 from diffeditor.bench.objects import ObjectFinder, edited_solid, scene_renders
 from diffeditor.composite import feathered
-from diffeditor.editor import FEATHER_CELLS
+from diffeditor.job import FEATHER_CELLS
 from diffeditor.worlds import Case, FaceSpec, render
 from diffeditor.worlds.cases import VISIBLE_CHANGE
 

@@ -1,0 +1,100 @@
+"""One edit, prepared: everything that does not need the networks' output."""
+
+from dataclasses import dataclass
+from hashlib import blake2b
+
+import numpy as np
+
+from diffeditor.backbones import Backbone
+from diffeditor.config import Preset, Strengths
+from diffeditor.errors import InvalidEdit
+from diffeditor.geometry import Box, working_size
+from diffeditor.plan import EditPlan, Grid
+from diffeditor.schedule import Level
+from diffeditor.tasks import Task
+from diffeditor.tasks.base import LandmarkFinder
+
+FEATHER_CELLS = 1.5
+"""Width of the feathered band round an edit, in latent cells."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """One edit on the grids of its working picture.
+
+    given: the task as it was asked for
+    task: as it is run, with its landmarks found, on the part of the source in `box`
+    region: bool (H, W) of all the source's pixels that may change, but for the feather
+    """
+
+    given: Task
+    task: Task
+    box: Box
+    region: np.ndarray
+    grid: Grid
+    preset: Preset
+    strengths: Strengths
+    plan: EditPlan
+    levels: tuple[Level, ...]
+
+    @classmethod
+    def prepared(
+        cls, task: Task, preset: Preset, backbone: Backbone, find_landmarks: LandmarkFinder
+    ) -> "Job":
+        """The job of a task.
+
+        Raises:
+            InvalidEdit: the task cannot be run as given.
+        """
+        if not isinstance(task, Task):
+            raise InvalidEdit(f"A task is needed, such as Move or Drag, not {type(task).__name__}.")
+        whole = task.prepared(find_landmarks)
+        side = preset.resolution or backbone.native_size
+        near, box = whole.focused(side) if preset.crop == "auto" else (whole, None)
+        grid = Grid(
+            source=near.size,
+            working=working_size(near.size, side, backbone.multiple),
+            latent_factor=backbone.latent_factor,
+            device=backbone.device,
+        )
+        strengths = preset.strengths(near.strengths, backbone.strengths.get(near.name, {}))
+        return cls(
+            given=task,
+            task=near,
+            box=box or Box(0, 0, whole.size.width, whole.size.height),
+            region=whole.region(),
+            grid=grid,
+            preset=preset,
+            strengths=strengths,
+            plan=near.plan(grid, strengths, preset),
+            levels=backbone.schedule.levels(preset.steps),
+        )
+
+    @property
+    def feather(self) -> float:
+        """Width of the feathered band round the region, in the source's pixels."""
+        grid = self.grid
+        return FEATHER_CELLS * grid.latent_factor * grid.source.width / grid.working.width
+
+    @property
+    def bank_steps(self) -> list[int]:
+        """The steps whose keys and values the edit reads."""
+        total = self.preset.steps
+        return [i for i in range(total) if (i, total) in self.plan.kv.window]
+
+    @property
+    def wants_image_prompt(self) -> bool:
+        """Whether any step is to see the image prompt."""
+        total = self.preset.steps
+        shown = any((i, total) in self.preset.image_prompt for i in range(total))
+        return shown and self.strengths.image_prompt_scale > 0
+
+    def key(self) -> bytes:
+        """What the inversion depends on, as a digest."""
+        digest = blake2b()
+        for picture in self.task.pictures:
+            digest.update(repr(picture.size).encode() + picture.tobytes())
+        scale = self.strengths.image_prompt_scale if self.preset.image_prompt_inversion else None
+        rest = (self.task.prompts, self.grid.working, self.preset.steps, scale, self.bank_steps)
+        digest.update(repr(rest).encode())
+        return digest.digest()

@@ -1,0 +1,214 @@
+"""One run of a job: inverted (or taken from the cache), sampled, decoded, laid into the source."""
+
+import time
+from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from diffeditor.backbones import Backbone, Denoiser
+from diffeditor.cache import Cache
+from diffeditor.composite import composite
+from diffeditor.config import PRESETS, Preset, misfits
+from diffeditor.detail import with_detail
+from diffeditor.guidance import Guidance, reached
+from diffeditor.images import resize_image, to_image, to_tensor
+from diffeditor.inversion import ImageCondition, Trajectory, invert
+from diffeditor.job import Job
+from diffeditor.recipe import Recipe
+from diffeditor.result import Result, Step
+from diffeditor.sampler import Conditions, Sampled, Sampler
+
+
+class Clock:
+    """Seconds spent in each phase, from "prepare" on."""
+
+    def __init__(self) -> None:
+        self._seconds: dict[str, float] = {}
+        self._phase, self._since = "prepare", time.perf_counter()
+
+    def enter(self, phase: str) -> None:
+        """The phase before ends here."""
+        now = time.perf_counter()
+        self._seconds[self._phase] = self._seconds.get(self._phase, 0.0) + now - self._since
+        self._phase, self._since = phase, now
+
+    def finish(self) -> dict[str, float]:
+        """The seconds of all phases, and their "total"."""
+        self.enter("end")
+        rounded = {phase: round(seconds, 3) for phase, seconds in self._seconds.items()}
+        return {**rounded, "total": round(sum(self._seconds.values()), 3)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """A job with a model and a seed.
+
+    vae, loras: names of what the model was loaded with, for the recipe.
+    """
+
+    job: Job
+    seed: int
+    backbone: Backbone
+    cache: Cache[Trajectory]
+    clock: Clock = field(default_factory=Clock)
+    vae: str | None = None
+    loras: Sequence[str] = ()
+
+    def steps(self) -> Generator[Step, None, None]:
+        """The edit step by step; the last one has the result."""
+        count = len(self.job.levels)
+        self.clock.enter("prepare")
+        key = self.job.key()
+        known = self.cache.get(key)
+        inverting = count if known is None else 0
+        total = inverting + count + 1
+        with self.backbone.denoiser() as denoiser:
+            trajectory = known or (yield from self._inverted(key, denoiser, total))
+            self.clock.enter("sample")
+            sampler = self._sampler(denoiser, trajectory)
+            state, ratios = None, list[Tensor]()
+            for state in sampler.run():
+                if state.guidance_ratio is not None:
+                    ratios.append(state.guidance_ratio)
+                yield Step(
+                    index=inverting + state.step + 1,
+                    total=total,
+                    phase="sample",
+                    message=f"Editing {state.step + 1}/{count}",
+                    _preview=self._previewer(state),
+                )
+            assert state is not None
+            self.clock.enter("decode")
+            image = self._laid_in(to_image(self.backbone.decode(state.z)))
+        metadata = {
+            **self._facts(),
+            "inversion_cached": known is not None,
+            "seconds": self.clock.finish(),
+            "unet_samples": dict(denoiser.samples),
+            "guidance_ratio": [round(float(r), 5) for r in ratios],
+            "reached": self._reached(sampler.guidance),
+            "warnings": list(self._warnings()),
+        }
+        result = Result(image=image, metadata=metadata, recipe=self._recipe())
+        yield Step(index=total, total=total, phase="decode", message="Done", result=result)
+
+    def _inverted(
+        self, key: bytes, denoiser: Denoiser, total: int
+    ) -> Generator[Step, None, Trajectory]:
+        """The steps of the inversion; returns it, kept under its key."""
+        self.clock.enter("invert")
+        inversion, count = self._inversion(denoiser), len(self.job.levels)
+        while True:
+            try:
+                done = next(inversion)
+            except StopIteration as finished:
+                self.cache.put(key, finished.value)
+                return finished.value
+            message = f"Inverting {done}/{count}"
+            yield Step(index=done, total=total, phase="invert", message=message)
+
+    def _inversion(self, denoiser: Denoiser) -> Generator[int, None, Trajectory]:
+        job, backbone = self.job, self.backbone
+        pictures = [resize_image(p, job.grid.working) for p in job.task.pictures]
+        z_0 = backbone.encode(torch.cat([to_tensor(p) for p in pictures]))
+        text = backbone.embed_text(job.task.prompts)
+        tokens = None
+        if job.preset.image_prompt_inversion:
+            tokens = backbone.embed_images(job.task.pictures)
+        scale = job.strengths.image_prompt_scale
+        image = ImageCondition(tokens=tokens[0], scale=scale) if tokens and scale else None
+        return invert(denoiser, z_0, job.levels, text, bank_steps=job.bank_steps, image=image)
+
+    def _sampler(self, denoiser: Denoiser, trajectory: Trajectory) -> Sampler:
+        job = self.job
+        text = self.backbone.embed_text(["", job.task.prompts[0]])
+        generator = torch.Generator().manual_seed(self.seed)
+        shape, device = trajectory.z_T[:1].shape, job.grid.device
+        return Sampler(
+            denoiser=denoiser,
+            plan=job.plan,
+            trajectory=trajectory,
+            levels=job.levels,
+            conditions=Conditions(text=text, image=self._image_condition()),
+            preset=job.preset,
+            strengths=job.strengths,
+            guidance=Guidance(
+                denoiser=denoiser,
+                plan=job.plan,
+                trajectory=trajectory,
+                text=text[1:],
+                energy_scale=job.strengths.energy_scale,
+                regional=job.preset.regional_guidance,
+            ),
+            noise=lambda _: torch.randn(shape, generator=generator).to(device),
+        )
+
+    def _image_condition(self) -> ImageCondition | None:
+        """The tokens of all pictures side by side, as [of nothing; of the pictures]."""
+        if not self.job.wants_image_prompt:
+            return None
+        tokens = self.backbone.embed_images(self.job.task.pictures)
+        if tokens is None:
+            return None
+        shown, nothing = (t.flatten(0, 1) for t in tokens)
+        scale = self.job.strengths.image_prompt_scale
+        return ImageCondition(tokens=torch.stack([nothing, shown]), scale=scale)
+
+    def _previewer(self, state: Sampled) -> Callable[[], Image.Image]:
+        return lambda: to_image(self.backbone.decode(state.x_0))
+
+    def _laid_in(self, picture: Image.Image) -> Image.Image:
+        """The edited picture in the source, exact outside the edit's region."""
+        job = self.job
+        if job.preset.detail:
+            picture = with_detail(picture, job.task.carried(), job.task.size)
+        return composite(job.given.source, picture, job.region, job.feather, job.box)
+
+    def _facts(self) -> dict[str, Any]:
+        """What was run, as far as the job tells."""
+        job, working = self.job, self.job.grid.working
+        return {
+            "task": job.given.name,
+            "preset": _preset_name(job.preset),
+            "seed": self.seed,
+            "model": self.backbone.name,
+            "device": str(self.backbone.device),
+            "steps": len(job.levels),
+            "crop": list(job.box),
+            "feather": job.feather,
+            "working_size": [working.width, working.height],
+            "strengths": asdict(job.strengths),
+        }
+
+    def _reached(self, guidance: Guidance) -> list[float | None]:
+        grid = self.job.grid
+        pairs = [
+            (a.rescaled(grid.source, grid.feature), b.rescaled(grid.source, grid.feature))
+            for a, b in self.job.task.targets()
+        ]
+        return [v if v is None else round(v, 3) for v in reached(guidance, pairs)]
+
+    def _warnings(self) -> Iterator[str]:
+        job, backbone = self.job, self.backbone
+        yield from job.given.warnings()
+        for prompt in job.given.prompts:
+            rest = backbone.dropped_words(prompt)
+            if rest:
+                yield f'The prompt is too long for the model; this part was dropped: "{rest}".'
+        if job.wants_image_prompt and not backbone.has_image_prompt:
+            yield "The model has no image prompt, so the edit ran on text alone."
+        yield from misfits(job.preset, job.strengths, [backbone.name, *self.loras])
+
+    def _recipe(self) -> Recipe:
+        job, model = self.job, self.backbone.name
+        return Recipe.from_task(
+            job.given, job.preset, self.seed, model, vae=self.vae, loras=tuple(self.loras)
+        )
+
+
+def _preset_name(preset: Preset) -> str:
+    return next((name for name, known in PRESETS.items() if known == preset), "custom")
