@@ -14,6 +14,7 @@ from ui.canvas import Canvas
 from ui.models import Models
 from ui.state import Blocks, Updates, Values
 from ui.tabs import TOOLS
+from ui.turns import Turns
 
 ADVICE = ("canvas", "status", "reference_prompt")
 """What `handlers.advise` changes."""
@@ -73,8 +74,11 @@ def _connect_edit(models: Models, names: Names) -> None:
             yield names.updates(updates)
 
     edit, cancel, status = names.some(("edit", "cancel", "status"))
+    turns, turn = names.some(("turns", "turn"))
+    at_once = {"queue": False, **PAGE_ONLY}
     told = f"() => {json.dumps(text.WAITING)}"
     edit.click(None, None, status, js=told, api_visibility="private")
+    edit.click(Turns.ask, turns, turn, **at_once)
     running = edit.click(
         run,
         set(names.inputs().values()),
@@ -85,7 +89,8 @@ def _connect_edit(models: Models, names: Names) -> None:
         api_visibility="private",
         **ON_DEVICE,
     )
-    cancel.click(lambda: text.STOPPED, None, status, cancels=running, queue=False, **PAGE_ONLY)
+    running.then(handlers.ended, turns, status, **at_once)
+    cancel.click(handlers.stop, turns, status, cancels=running, **at_once)
 
 
 def _connect_advice(models: Models, names: Names) -> None:

@@ -4,9 +4,10 @@ All take and give `{name of a component: value}`; what is not given stays as it 
 """
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
-from typing import Any
+from itertools import takewhile
+from typing import Any, TypeAlias
 
 import gradio as gr
 from PIL import Image
@@ -19,7 +20,10 @@ from ui.models import Models
 from ui.settings import Chosen
 from ui.state import Inputs, Updates, Values, read, visibility
 from ui.tabs import TOOLS
+from ui.turns import Turns
 
+GoesOn: TypeAlias = Callable[[], bool]
+"""Whether the edit is still wanted."""
 PREVIEW_SIDE = 512
 """Pixels of the longer side at which the instant preview is made."""
 LOOK_EVERY = 5
@@ -47,12 +51,15 @@ def _wants_reference_prompt(values: Values) -> bool:
 def edit(models: Models, values: Values) -> Iterator[Updates]:
     """Runs the edit that the page shows: a status for every step, previews, then the results.
 
-    Closing the iterator closes the engine's, which frees the device.
+    Closing the iterator closes the engine's, which frees the device. An edit that is no longer
+    wanted ends without another word: what is said of it then is said by `stop`.
     """
+    goes_on = values["turns"].begin(values["turn"])
     try:
-        yield from _runs(models, values)
+        yield from _runs(models, values, goes_on)
     except DiffEditorError as error:
-        yield {"status": str(error)}
+        if goes_on():
+            yield {"status": str(error)}
     except Exception:
         logging.getLogger(__name__).exception("An edit failed")
         yield {"status": text.UNEXPECTED}
@@ -69,21 +76,38 @@ def restore(models: Models, path: str | None) -> Updates:
     return {**restored.updates, **shown, **model}
 
 
-def _runs(models: Models, values: Values) -> Iterator[Updates]:
+def stop(turns: Turns) -> str:
+    """Ends the session's edits; the status of that."""
+    turns.stop()
+    return text.STOPPED
+
+
+def ended(turns: Turns) -> Any:
+    """The status once an edit has ended: steps may have told of themselves after `stop`."""
+    return gr.skip() if turns.wanted else text.STOPPED
+
+
+def _runs(models: Models, values: Values, goes_on: GoesOn) -> Iterator[Updates]:
     """A run for each seed; what is wrong is said before a model is loaded."""
+    if not goes_on():
+        return
     chosen = settings.read(values)
     inputs = _inputs(models, values)
     task = _task(inputs)
     yield {"status": text.STARTING}
     editor = models.editor(values["model"])
-    for number, seed in enumerate(chosen.seeds, 1):
-        for updates in _run(editor, task, chosen, seed, values):
+    for number, seed in enumerate(takewhile(lambda _: goes_on(), chosen.seeds), 1):
+        for updates in _run(editor, task, chosen, seed, values, goes_on):
             yield updates | _counted(updates, number, chosen.variations)
 
 
-def _run(editor: Editor, task: Any, chosen: Chosen, seed: int, values: Values) -> Iterator[Updates]:
+def _run(
+    editor: Editor, task: Any, chosen: Chosen, seed: int, values: Values, goes_on: GoesOn
+) -> Iterator[Updates]:
     with closing(editor.stream(task, preset=chosen.preset, seed=seed)) as steps:
         for step in steps:
+            if not goes_on():
+                return
             if step.result is None:
                 yield {"status": step.message, **_look(task.source, step)}
             else:

@@ -9,6 +9,7 @@ from ui.models import Models
 from ui.pictures import Upload
 from ui.state import Blocks, visibility
 from ui.tabs import TOOLS, Tool
+from ui.turns import Turns
 
 KEEP_UPLOADS = 86400
 """Seconds after which uploads and results are deleted."""
@@ -139,6 +140,8 @@ def _stage(models: Models) -> Blocks:
         "status": status,
         "edit": edit,
         "cancel": cancel,
+        "turns": gr.State(Turns()),
+        "turn": gr.Number(0, precision=0, visible="hidden"),
         "prompt": prompt,
         "reference_prompt": reference_prompt,
     }

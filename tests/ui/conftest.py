@@ -16,6 +16,7 @@ from ui.canvas import Patch
 from ui.canvas.value import VERSION, parse
 from ui.history import History
 from ui.models import Models
+from ui.turns import Turns
 
 SIDE = 64
 WIDTH = 80
@@ -90,6 +91,8 @@ def values(payload: dict[str, Any]) -> dict[str, Any]:
         "face.groups": ["mouth", "eyes"],
         "face.strength": 100,
         "results.history": History(),
+        "turns": Turns(),
+        "turn": 0,
     }
 
 

@@ -2,6 +2,7 @@ import inspect
 from pathlib import Path
 from typing import Any
 
+import gradio as gr
 import numpy as np
 import pytest
 from PIL import Image
@@ -31,7 +32,8 @@ def models_of(editor: FakeEditor) -> Models:
 
 
 def run(editor: FakeEditor, values: dict[str, Any]) -> list[dict[str, Any]]:
-    return list(handlers.edit(models_of(editor), values))
+    asked = {**values, "turn": values["turns"].ask()}
+    return list(handlers.edit(models_of(editor), asked))
 
 
 def statuses(editor: FakeEditor, values: dict[str, Any]) -> list[str]:
@@ -174,6 +176,36 @@ def test_an_edit_changes_nothing_that_was_entered(values: dict[str, Any]) -> Non
 def test_a_message_is_text_and_stays_as_it_is(values: dict[str, Any]) -> None:
     hostile = "<img src=x onerror=alert(1)>"
     assert statuses(FakeEditor(error=InvalidEdit(hostile)), values)[-1] == hostile
+
+
+@pytest.mark.parametrize("after", range(1, 6))
+def test_a_run_that_is_stopped_says_nothing_more(after: int, values: dict[str, Any]) -> None:
+    editor = FakeEditor(steps=3)
+    steps = handlers.edit(models_of(editor), values | {"settings.variations": 4})
+    for _ in range(after):
+        next(steps)
+    assert handlers.stop(values["turns"]) == text.STOPPED
+    assert list(steps) == []
+    assert editor.closed == len(editor.runs) <= 1
+    assert handlers.ended(values["turns"]) == text.STOPPED
+
+
+def test_an_error_of_a_run_that_was_stopped_is_not_told(values: dict[str, Any]) -> None:
+    steps = handlers.edit(models_of(FakeEditor(error=OutOfMemory("Full."))), values)
+    next(steps)
+    handlers.stop(values["turns"])
+    assert list(steps) == []
+
+
+def test_who_asks_again_gets_the_later_edit_only(values: dict[str, Any]) -> None:
+    turns, editor = values["turns"], FakeEditor()
+    first, second = ({**values, "turn": turns.ask(), "prompt": word} for word in ("one", "two"))
+    before = handlers.edit(models_of(editor), first)
+    assert list(before) == []
+    after = handlers.edit(models_of(editor), second)
+    assert [updates["status"] for updates in after][-1] == DONE
+    assert [task.prompt for task, *_ in editor.runs] == ["two"]
+    assert handlers.ended(turns) == gr.skip()
 
 
 # The advice and the preview

@@ -4,6 +4,7 @@ import json
 import re
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -143,26 +144,25 @@ def test_nothing_is_fetched_for_a_stranger(address: str, key: str, served: Serve
 
 
 def page_event(url: str, name: str, changes: dict[str, Any]) -> str:
-    """What the page's own event on an element does, with the inputs' first values changed.
+    """What the page's main event on an element does, with the inputs' first values changed.
 
     name: the element's text. changes: by label, or by element.
     """
     config = httpx.get(f"{url}config").json()
     props = {one["id"]: one["props"] for one in config["components"]}
     named = {i for i, one in props.items() if name in (one.get("value"), one.get("label"))}
-    [event] = [
-        one
-        for one in config["dependencies"]
-        if one["backend_fn"] and any(i in named for i, _ in one["targets"])
-    ]
+    event = max(
+        (one for one in config["dependencies"] if any(i in named for i, _ in one["targets"])),
+        key=lambda one: len(one["inputs"]),
+    )
     first = [(props[i].get("elem_id") or props[i].get("label"), props[i]) for i in event["inputs"]]
     data = [changes.get(key, one.get("value")) for key, one in first]
-    session = {"session_hash": "stranger", "fn_index": event["id"]}
+    stranger = uuid4().hex
+    session = {"session_hash": stranger, "fn_index": event["id"]}
     httpx.post(f"{url}gradio_api/queue/join", json={"data": data, **session})
     answer = ""
-    with httpx.stream(
-        "GET", f"{url}gradio_api/queue/data?session_hash=stranger", timeout=60
-    ) as got:
+    asked = httpx.stream("GET", f"{url}gradio_api/queue/data?session_hash={stranger}", timeout=60)
+    with asked as got:
         for line in got.iter_lines():
             answer += line
             if "process_completed" in line:

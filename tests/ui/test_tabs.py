@@ -108,6 +108,7 @@ def test_everything_that_can_be_entered_is_tried(
     assert entered == set(values)
     of_settings = {name for name in entered if name.startswith("settings.")}
     tried = {control for _, control in CONTROLS} | {"canvas", "model", "results.history"}
+    tried |= {"turns", "turn"}
     assert entered - of_settings == tried
 
 
