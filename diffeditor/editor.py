@@ -3,7 +3,7 @@
 import gc
 import os
 import threading
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -106,7 +106,12 @@ class Editor:
         return result
 
     def stream(
-        self, task: Task, preset: str | Preset = "diffeditor", seed: int = 0
+        self,
+        task: Task,
+        preset: str | Preset = "diffeditor",
+        seed: int = 0,
+        *,
+        stopped: Callable[[], bool] = lambda: False,
     ) -> Generator[Step, None, None]:
         """Run an edit step by step; closing the generator stops it and frees the device.
 
@@ -114,9 +119,11 @@ class Editor:
             task: Move, Drag, Face, Paste or Appearance.
             preset: a name of PRESETS or a Preset.
             seed: of the stochastic part; the same seed on the same device gives the same picture.
+            stopped: asked before every call of the UNet, for who wants to stop it within a step.
 
         Raises:
             InvalidEdit: the task, preset or seed cannot be run as given.
+            Cancelled: `stopped` said so.
             OutOfMemory: the device has no room for the working size.
         """
         seed = _checked_seed(seed)
@@ -131,6 +138,7 @@ class Editor:
                 clock=clock,
                 vae=self._vae,
                 loras=self._loras,
+                stopped=stopped,
             )
             yield from run.steps()
 

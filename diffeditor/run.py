@@ -47,6 +47,7 @@ class Clock:
 class Run:
     """A job with a model and a seed.
 
+    stopped: whether to raise Cancelled; asked before every call of the UNet.
     vae, loras: names of what the model was loaded with, for the recipe.
     """
 
@@ -57,6 +58,7 @@ class Run:
     clock: Clock = field(default_factory=Clock)
     vae: str | None = None
     loras: Sequence[str] = ()
+    stopped: Callable[[], bool] = lambda: False
 
     def steps(self) -> Generator[Step, None, None]:
         """The edit step by step; the last one has the result."""
@@ -67,6 +69,7 @@ class Run:
         inverting = count if known is None else 0
         total = inverting + count + 1
         with self.backbone.denoiser() as denoiser:
+            denoiser.stopped = self.stopped
             trajectory = known or (yield from self._inverted(key, denoiser, total))
             self.clock.enter("sample")
             sampler = self._sampler(denoiser, trajectory)

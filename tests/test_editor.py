@@ -20,6 +20,7 @@ from diffeditor.composite import feathered
 from diffeditor.config import PRESETS
 from diffeditor.editor import Editor
 from diffeditor.errors import (
+    Cancelled,
     InvalidEdit,
     InvalidSetting,
     ModelUnavailable,
@@ -273,6 +274,23 @@ def test_a_failed_run_leaves_nothing_behind(tiny_model: StableDiffusion, call: i
                 last(editor, square())
         finally:
             hook.remove()
+    assert np.array_equal(
+        pixels(last(editor, square())), pixels(last(Editor(tiny_model), square()))
+    )
+
+
+@pytest.mark.parametrize("call", [1, 3, 5, 7, 8, 9, 11])
+def test_a_stopped_run_calls_the_network_no_more(tiny_model: StableDiffusion, call: int) -> None:
+    """It is stopped during a call: in the inversion, and in parts of plain and guided steps."""
+    editor, calls = Editor(tiny_model), []
+    with unchanged(tiny_model):
+        hook = tiny_model.unet.mid_block.register_forward_pre_hook(lambda *_: calls.append(1))  # type: ignore[union-attr]
+        try:
+            with pytest.raises(Cancelled):
+                list(editor.stream(square(), QUICK, stopped=lambda: len(calls) >= call))
+        finally:
+            hook.remove()
+    assert len(calls) == call
     assert np.array_equal(
         pixels(last(editor, square())), pixels(last(Editor(tiny_model), square()))
     )

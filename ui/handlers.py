@@ -104,7 +104,8 @@ def _runs(models: Models, values: Values, goes_on: GoesOn) -> Iterator[Updates]:
 def _run(
     editor: Editor, task: Any, chosen: Chosen, seed: int, values: Values, goes_on: GoesOn
 ) -> Iterator[Updates]:
-    with closing(editor.stream(task, preset=chosen.preset, seed=seed)) as steps:
+    run = editor.stream(task, preset=chosen.preset, seed=seed, stopped=lambda: not goes_on())
+    with closing(run) as steps:
         for step in steps:
             if not goes_on():
                 return

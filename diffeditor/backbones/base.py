@@ -1,7 +1,7 @@
 """What the engine needs of a latent diffusion model, and the denoiser it runs during one edit."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol
 
@@ -11,6 +11,7 @@ from PIL import Image
 from torch import Tensor
 
 from diffeditor.attention import PLAIN, AttentionControl, AttentionPass
+from diffeditor.errors import Cancelled
 from diffeditor.features import decoder_features, on_feature_grid
 from diffeditor.geometry import Size
 from diffeditor.schedule import Schedule
@@ -32,6 +33,8 @@ class Denoiser:
         self._control = control
         self.samples = Counter[str]()
         """Latents put through the UNet so far, by use: "eps", "features" or "guided"."""
+        self.stopped: Callable[[], bool] = lambda: False
+        """Asked before every call of the UNet: whether to raise Cancelled instead."""
 
     def eps(self, z: Tensor, t: int, text: Tensor, now: AttentionPass = PLAIN) -> Tensor:
         """Noise (B, C, h, w) float32 predicted for latents at timestep t under text (B, n, D)."""
@@ -51,6 +54,8 @@ class Denoiser:
         return on_feature_grid(maps, grid)
 
     def _call(self, z: Tensor, t: int, text: Tensor) -> Tensor:
+        if self.stopped():
+            raise Cancelled("The edit was stopped; run it again.")
         dtype = self._unet.dtype
         return self._unet(z.to(dtype), t, text.to(dtype), return_dict=False)[0]
 

@@ -1,7 +1,7 @@
 """An editor that edits nothing but has the real one's interface, for tests of the page."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image
 
 from diffeditor import PRESETS, Preset, Recipe, Result, Step, fit_template
+from diffeditor.errors import Cancelled
 
 PAINT = (30, 200, 90)
 """The colour of the region in the result."""
@@ -39,7 +40,12 @@ class FakeEditor:
         return list(self.stream(task, preset, seed))[-1].result
 
     def stream(
-        self, task: Any, preset: str | Preset = "diffeditor", seed: int = 0
+        self,
+        task: Any,
+        preset: str | Preset = "diffeditor",
+        seed: int = 0,
+        *,
+        stopped: Callable[[], bool] = lambda: False,
     ) -> Iterator[Step]:
         settings = PRESETS[preset] if isinstance(preset, str) else preset
         self.runs.append((task, settings, seed))
@@ -47,6 +53,8 @@ class FakeEditor:
         try:
             for index in range(1, total):
                 time.sleep(self.pause)
+                if stopped():
+                    raise Cancelled("Stopped.")
                 if self.error is not None:
                     raise self.error
                 yield self._step(task, index, total)
