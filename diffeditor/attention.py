@@ -28,6 +28,7 @@ class BankReader:
         self._bank = bank
         self._rule = rule
         self._cells: dict[int, list[Tensor | None]] = {}
+        self._restricted: dict[int, tuple[Tensor, Tensor] | None] = {}
 
     def mixed(self, step: int, layer: str, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
         """K and V (B, tokens, C) for a layer whose own ones are `key` and `value`."""
@@ -43,6 +44,30 @@ class BankReader:
         parts = [p.to(own.dtype).expand(len(own), -1, -1) for p in pictures]
         return torch.cat([own, *parts] if self._rule.keep_own else parts, dim=1)
 
+    def restricted(self, count: int) -> tuple[Tensor, Tensor] | None:
+        """(queries, tokens of the mixed K and V that they see) where some see less than others.
+
+        Both are indices, in a layer with `count` tokens a picture.
+        """
+        if count not in self._restricted:
+            self._restricted[count] = self._seen(count)
+        return self._restricted[count]
+
+    def _seen(self, count: int) -> tuple[Tensor, Tensor] | None:
+        hidden = self._rule.hidden
+        if hidden is None:
+            return None
+        queries = _touched(hidden.from_cells, count)
+        shown = ~_touched(hidden.cells, count)
+        parts = [torch.ones_like(shown)] if self._rule.keep_own else []
+        for n, index in enumerate(self._tokens(count)):
+            picture = shown if n == 0 else torch.ones_like(shown)
+            parts.append(picture if index is None else picture[index])
+        seen = torch.cat(parts)
+        if not queries.any() or not seen.any():
+            return None
+        return queries.nonzero().flatten(), seen.nonzero().flatten()
+
     def _tokens(self, count: int) -> list[Tensor | None]:
         """Token indices inside each picture's mask on the grid of a layer with `count` tokens."""
         if count not in self._cells:
@@ -56,6 +81,12 @@ def _inside(mask: Tensor | None, count: int) -> Tensor | None:
     grid = layer_grid(Size(*mask.shape[-2:]), count)
     resized = F.interpolate(mask, (grid.height, grid.width), mode="nearest")
     return resized.flatten().nonzero().flatten()
+
+
+def _touched(mask: Tensor, count: int) -> Tensor:
+    """Bool (count,): tokens of a layer any of whose cells lies in the mask."""
+    grid = layer_grid(Size(*mask.shape[-2:]), count)
+    return F.adaptive_max_pool2d(mask, (grid.height, grid.width)).flatten() > 0
 
 
 def layer_grid(feature: Size, tokens: int) -> Size:
@@ -132,10 +163,17 @@ class _BankAttention:
         if now.write is not None:
             bank, step = now.write
             bank.write(step, self._layer, key, value)
-        if now.read is not None:
-            reader, step = now.read
-            key, value = reader.mixed(step, self._layer, key, value)
-        return _project_out(attn, _attend(attn, attn.to_q(hidden_states), key, value))
+        query = attn.to_q(hidden_states)
+        if now.read is None:
+            return _project_out(attn, _attend(attn, query, key, value))
+        reader, step = now.read
+        key, value = reader.mixed(step, self._layer, key, value)
+        mixed, restricted = _attend(attn, query, key, value), reader.restricted(query.shape[1])
+        if restricted is not None:
+            some, seen = restricted
+            less = _attend(attn, query[:, some], key[:, seen], value[:, seen])
+            mixed = mixed.index_copy(1, some, less)
+        return _project_out(attn, mixed)
 
 
 class _DecoupledAttention:

@@ -37,16 +37,26 @@ class Grid:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Hidden:
+    """What some cells may not see of the source in the bank; masks on the feature grid."""
+
+    from_cells: Tensor
+    cells: Tensor
+
+
+@dataclass(frozen=True, kw_only=True)
 class KVRule:
     """Which keys and values the self-attention of the decoder sees in the steps of `window`.
 
     Its own ones, if `keep_own`, followed by those of the bank: of each inverted picture the tokens
-    inside that picture's mask (on the feature grid), or all of them where the mask is None.
+    inside that picture's mask (on the feature grid), or all of them where the mask is None; less,
+    for some of the queries, what is `hidden` from them.
     """
 
     keep_own: bool
     masks: tuple[Tensor | None, ...]
     window: StepWindow
+    hidden: Hidden | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +68,7 @@ class EditPlan:
     coefficient: k of the guidance G = k * 1000 * energy_scale * gradient
     m_edit:    (1, 1, h, w) latent cells where the editing energy acts; the content energy elsewhere
     m_sde:     (1, 1, h, w) latent cells with eta_in; the others have eta_out
+    m_anew:    (1, 1, h, w) latent cells that start from fresh noise instead; None for none
     """
 
     start: Callable[[Tensor], Tensor]
@@ -66,3 +77,4 @@ class EditPlan:
     m_edit: Tensor
     m_sde: Tensor
     kv: KVRule
+    m_anew: Tensor | None = None

@@ -81,7 +81,7 @@ class Sampler:
     @torch.no_grad()
     def run(self) -> Generator[Sampled, None, Tensor]:
         """Sample from the plan's start; yields every step and returns z_0 (1, C, h, w)."""
-        z = self.plan.start(self.trajectory.z_T)
+        z = self.start()
         attention = self.attention()
         for i, level in enumerate(self.levels):
             now, sde = attention(i), self.regional_noise(i)
@@ -92,6 +92,11 @@ class Sampler:
             yield step
             z = step.z
         return z
+
+    def start(self) -> Tensor:
+        """z_T (1, C, h, w): the plan's, with fresh noise where it starts anew."""
+        z, anew = self.plan.start(self.trajectory.z_T), self.plan.m_anew
+        return z if anew is None else torch.where(anew > 0, self.noise(0), z)
 
     def step(
         self, z: Tensor, i: int, level: Level, now: AttentionPass, sde: RegionalNoise | None

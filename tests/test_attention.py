@@ -1,5 +1,6 @@
 """Attention under control: it comes out as clean as it went in, and takes K and V by the rule."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -17,7 +18,7 @@ from diffeditor.backbones import StableDiffusion
 from diffeditor.config import StepWindow
 from diffeditor.geometry import Size
 from diffeditor.memory import MemoryBank
-from diffeditor.plan import KVRule
+from diffeditor.plan import Hidden, KVRule
 from tests.tiny import TEXT_WIDTH, random_tensor
 
 ALWAYS = StepWindow()
@@ -142,6 +143,39 @@ def hidden(bank: MemoryBank, left: Tensor) -> MemoryBank:
         noise = random_tensor(*pair[0].shape, seed=7)
         changed.write(0, name, *(torch.where(seen, entry, noise) for entry in pair))
     return changed
+
+
+@pytest.mark.parametrize("keep_own", [False, True])
+def test_some_cells_may_be_kept_from_seeing_others(unet: Any, keep_own: bool) -> None:
+    """With every query restricted, what is hidden does not matter; with none, it does."""
+    z, pictures = random_tensor(*SHAPE), random_tensor(2, *SHAPE[1:], seed=1)
+    right = torch.zeros(1, 1, FEATURES.height, FEATURES.width)
+    right[..., FEATURES.width // 2 :] = 1
+    everywhere, nowhere = torch.ones_like(right), torch.zeros_like(right)
+    masks = (None, right)  # the second picture only as `hidden` leaves it
+    with attached(unet) as control:
+        bank = banked(unet, control, pictures)
+        changed = hidden(bank, 1 - right)
+        for queries, equal in ((everywhere, True), (nowhere, False)):
+            less = replace(rule(keep_own, *masks), hidden=Hidden(from_cells=queries, cells=right))
+            results = [read(unet, control, z, one, less) for one in (bank, changed)]
+            assert torch.equal(*results) == equal
+
+
+def test_hiding_changes_only_the_queries_it_is_for(unet: Any) -> None:
+    shown, banked_tokens = random_tensor(1, 384, 8), random_tensor(1, 384, 8, seed=1)
+    bank = MemoryBank([0])
+    bank.write(0, "layer", banked_tokens, banked_tokens)
+    left = torch.zeros(1, 1, FEATURES.height, FEATURES.width)
+    left[..., : FEATURES.width // 2] = 1
+    less = replace(rule(False), hidden=Hidden(from_cells=left, cells=1 - left))
+    restricted = BankReader(bank, less).restricted(shown.shape[1])
+    assert restricted is not None
+    inside = left.flatten().nonzero().flatten()
+    assert torch.equal(restricted[0], inside) and torch.equal(restricted[1], inside)
+    assert BankReader(bank, rule(False)).restricted(384) is None
+    all_hidden = replace(rule(False), hidden=Hidden(from_cells=left, cells=torch.ones_like(left)))
+    assert BankReader(bank, all_hidden).restricted(384) is None
 
 
 def test_an_empty_mask_adds_no_tokens(unet: Any) -> None:

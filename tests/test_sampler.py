@@ -51,7 +51,7 @@ def made(model: StableDiffusion, denoiser: Denoiser, preset: Preset, name: str =
 
 def unmoved(sampler: Sampler) -> Sampler:
     """The sampler, starting from the inversion's end as it is."""
-    return replace(sampler, plan=replace(sampler.plan, start=lambda z: z[:1]))
+    return replace(sampler, plan=replace(sampler.plan, start=lambda z: z[:1], m_anew=None))
 
 
 def result(sampler: Sampler) -> Tensor:
@@ -149,7 +149,22 @@ def test_one_draw_a_step_and_one_a_journey(
     )
     result(replace(made(tiny_model, denoiser, preset), noise=noise))
     again = 1 if travel_by == "inversion" else 3
-    assert drawn == [0, 1, *[2] * again, *[3] * again]
+    assert drawn == [0, 0, 1, *[2] * again, *[3] * again]
+
+
+def test_the_place_that_an_object_leaves_starts_from_fresh_noise(
+    tiny_model: StableDiffusion, denoiser: Denoiser
+) -> None:
+    ours = made(tiny_model, denoiser, quick(steps=STEPS))
+    theirs = made(tiny_model, denoiser, quick("release", steps=STEPS))
+    fresh = random_tensor(1, 4, 8, 8, seed=5)
+    anew = ours.plan.m_anew
+    assert anew is not None and 0 < anew.sum() < anew.numel()
+    assert theirs.plan.m_anew is None
+    inside = anew.expand_as(fresh) > 0
+    z = replace(ours, noise=lambda _: fresh).start()
+    assert torch.equal(z[inside], fresh[inside])
+    assert torch.equal(z[~inside], theirs.start()[~inside])
 
 
 def test_travelling_by_noise_adds_a_draw(tiny_model: StableDiffusion, denoiser: Denoiser) -> None:

@@ -10,6 +10,9 @@
              + q(w_inpaint, mu(cos(mean C[vacated], mean F[fill])))
 
 The cosines of the first two terms are raw, as in the release.
+
+The vacated place starts from fresh noise, and its queries do not see the object in the memory bank:
+the inverted latents and the bank would both put the object back where it was [ours].
 """
 
 from dataclasses import dataclass, replace
@@ -24,7 +27,7 @@ from diffeditor.errors import InvalidEdit, OutOfBounds
 from diffeditor.geometry import STILL, Box, ObjectMap, Point, Shift
 from diffeditor.images import MaskSource
 from diffeditor.masks import GridMap, bounding_box, box_centre, grid_mask, moved_mask
-from diffeditor.plan import EditPlan, Features, Grid, KVRule
+from diffeditor.plan import EditPlan, Features, Grid, Hidden, KVRule
 from diffeditor.tasks.base import (
     Carried,
     Task,
@@ -175,7 +178,15 @@ class Move(Task):
             coefficient=0.08,
             m_edit=dst_z,
             m_sde=(cells.src_z + dst_z).clamp_max(1),
-            kv=KVRule(keep_own=False, masks=(None,), window=StepWindow(start=preset.bank_from)),
+            m_anew=cells.src_z * (1 - dst_z) if preset.clear_vacated else None,
+            kv=KVRule(
+                keep_own=False,
+                masks=(None,),
+                window=StepWindow(start=preset.bank_from),
+                hidden=Hidden(from_cells=cells.vacated, cells=cells.src)
+                if preset.clear_vacated
+                else None,
+            ),
         )
 
 
