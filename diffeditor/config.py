@@ -89,6 +89,7 @@ class Preset:
     )
     regional_guidance: bool = True  # [P eq. 8] gradients split by region
     whole_cells: bool = False  # [R] True: places are rounded to cells; False keeps the fraction
+    hold_outside: bool = True  # [ours] latents beyond the region follow the inversion; [R] False
     clear_vacated: bool = True  # [ours] a moved object's old place starts anew; [R] False
     face_everywhere: bool = False  # [R] True: a face's gradient also acts far from the face
     sde: StepWindow = StepWindow(start=0.2, stop=0.4, after_start=True)  # [R] steps 11..19
@@ -115,6 +116,7 @@ class Preset:
         _check_choice("travel_by", self.travel_by, ("inversion", "noise"))
         _check_choice("crop", self.crop, ("auto", "none"))
         _check_choice("whole_cells", self.whole_cells, (True, False))
+        _check_choice("hold_outside", self.hold_outside, (True, False))
         _check_choice("clear_vacated", self.clear_vacated, (True, False))
         _check_choice("face_everywhere", self.face_everywhere, (True, False))
         _check_choice("detail", self.detail, (True, False))
@@ -173,12 +175,14 @@ PRESETS: dict[str, Preset] = {
         travel=NOWHERE,
         image_prompt=NOWHERE,
         image_prompt_inversion=False,
+        hold_outside=False,
         clear_vacated=False,
     ),
     "release": replace(
         DIFFEDITOR,
         description="The published code's constants: no image prompt in the inversion [R]",
         whole_cells=True,
+        hold_outside=False,
         clear_vacated=False,
         face_everywhere=True,
         image_prompt_inversion=False,

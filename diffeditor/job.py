@@ -4,6 +4,9 @@ from dataclasses import dataclass
 from hashlib import blake2b
 
 import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
 
 from diffeditor.backbones import Backbone
 from diffeditor.config import Preset, Strengths
@@ -75,6 +78,16 @@ class Job:
         """Width of the feathered band round the region, in the source's pixels."""
         grid = self.grid
         return FEATHER_CELLS * grid.latent_factor * grid.source.width / grid.working.width
+
+    @property
+    def free(self) -> Tensor | None:
+        """(1, 1, h, w) latent cells that may change, a cell round the region's; None for all."""
+        if not self.preset.hold_outside:
+            return None
+        region = torch.from_numpy(self.task.region()).float()[None, None]
+        latent = self.grid.latent
+        touched = F.adaptive_max_pool2d(region, (latent.height, latent.width))
+        return F.max_pool2d(touched, 3, stride=1, padding=1).to(self.grid.device)
 
     @property
     def bank_steps(self) -> list[int]:

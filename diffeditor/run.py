@@ -148,6 +148,7 @@ class Run:
                 regional=job.preset.regional_guidance,
             ),
             noise=lambda _: torch.randn(shape, generator=generator).to(device),
+            free=job.free,
         )
 
     def _image_condition(self) -> ImageCondition | None:

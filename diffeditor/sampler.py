@@ -66,7 +66,11 @@ class Sampled:
 
 @dataclass(frozen=True, kw_only=True)
 class Sampler:
-    """One edit, ready to be sampled."""
+    """One edit, ready to be sampled.
+
+    free: (1, 1, h, w) latent cells that the edit may change, the others follow the inversion of the
+    source; None frees all.
+    """
 
     denoiser: Denoiser
     plan: EditPlan
@@ -77,6 +81,7 @@ class Sampler:
     strengths: Strengths
     guidance: Guidance
     noise: NoiseSource
+    free: Tensor | None = None
 
     @torch.no_grad()
     def run(self) -> Generator[Sampled, None, Tensor]:
@@ -106,10 +111,20 @@ class Sampler:
         G = self.guidance(z, i, level) if self.preset.guides(i) else None
         return Sampled(
             step=i,
-            z=regional_ddim_step(z, eps, level, guidance=G, sde=sde),
+            z=self.held(regional_ddim_step(z, eps, level, guidance=G, sde=sde), i),
             x_0=predict_x0(z, eps, level.a_t),
             guidance_ratio=None if G is None else G.norm() / eps.norm(),
         )
+
+    def held(self, z: Tensor, i: int) -> Tensor:
+        """Latents z (1, C, h, w) after step i, those beyond the edit as the inversion had them.
+
+        The rest of the picture is the source's in the end; so it is what the edit sees around it
+        [blended latents: Avrahami et al. 2023, arXiv 2206.02779].
+        """
+        if self.free is None:
+            return z
+        return torch.where(self.free > 0, z, self.trajectory.at(i + 1)[:1])
 
     def eps(self, z: Tensor, level: Level, now: AttentionPass) -> Tensor:
         """Noise by classifier-free guidance, both halves in one batch; only one at scale 1."""

@@ -72,13 +72,22 @@ def test_the_baseline_has_none_of_the_paper() -> None:
     assert travelled(preset) == []
     assert inside(preset.sde, 50) == inside(preset.image_prompt, 50) == []
     assert not preset.regional_guidance and not preset.image_prompt_inversion
-    assert not preset.clear_vacated
+    assert not preset.clear_vacated and not preset.hold_outside
 
 
 @pytest.mark.parametrize(
     ("name", "changed"),
     [
-        ("release", {"image_prompt_inversion", "face_everywhere", "whole_cells", "clear_vacated"}),
+        (
+            "release",
+            {
+                "image_prompt_inversion",
+                "face_everywhere",
+                "whole_cells",
+                "clear_vacated",
+                "hold_outside",
+            },
+        ),
         ("no-image-prompt", {"image_prompt", "image_prompt_inversion"}),
         ("no-regional-sde", {"sde"}),
         ("no-regional-guidance", {"regional_guidance"}),

@@ -167,6 +167,21 @@ def test_the_place_that_an_object_leaves_starts_from_fresh_noise(
     assert torch.equal(z[~inside], theirs.start()[~inside])
 
 
+def test_what_is_not_free_follows_the_inversion(
+    tiny_model: StableDiffusion, denoiser: Denoiser
+) -> None:
+    sampler = made(tiny_model, denoiser, quick(steps=STEPS), "drag")
+    free = torch.zeros(1, 1, 8, 8)
+    free[..., 2:6, 3:7] = 1
+    steps = list(replace(sampler, free=free).run())
+    assert len(steps) == STEPS
+    for step in steps:
+        expected = sampler.trajectory.at(step.step + 1)[:1]
+        same = (step.z == expected).all(1, keepdim=True)
+        assert torch.equal(same, free == 0)
+    assert torch.equal(result(replace(sampler, free=torch.ones_like(free))), result(sampler))
+
+
 def test_travelling_by_noise_adds_a_draw(tiny_model: StableDiffusion, denoiser: Denoiser) -> None:
     sampler = made(tiny_model, denoiser, quick("random-time-travel", steps=STEPS))
     z, level = random_tensor(1, 4, 8, 8), sampler.levels[2]

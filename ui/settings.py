@@ -37,6 +37,7 @@ LABELS: Mapping[str, str] = {
     "guide": "When the edit is guided",
     "regional_guidance": "Guide inside and outside apart",
     "whole_cells": "Round places to cells",
+    "hold_outside": "Hold what lies outside the edit",
     "clear_vacated": "Start a moved object's old place anew",
     "face_everywhere": "Guide far from the face too",
     "sde": "When noise is added",
