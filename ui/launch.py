@@ -5,31 +5,12 @@ from typing import Any
 import gradio as gr
 
 from diffeditor.errors import InvalidSetting
-from ui import examples, results, text
-from ui.layout import CSS, build_page
+from ui import examples, look, text
+from ui.layout import build_page
 from ui.models import Models
 
 MAX_FILE_SIZE = "100mb"
 QUEUE_LENGTH = 16
-
-
-ACCENT, DARKER_ACCENT = "#0a5ce0", "#084ab5"
-"""Of what is to be pressed next, as on the canvas; white is read well on both."""
-
-
-def theme() -> gr.themes.Base:
-    """Small spaces, fonts that every machine has, and one accent in light and dark."""
-    fills = {
-        f"button_primary_background_fill{state}{mode}": colour
-        for state, colour in (("", ACCENT), ("_hover", DARKER_ACCENT))
-        for mode in ("", "_dark")
-    }
-    return gr.themes.Default(
-        primary_hue="blue",
-        spacing_size="sm",
-        font=["system-ui", "sans-serif"],
-        font_mono=["ui-monospace", "monospace"],
-    ).set(**fills)
 
 
 def launch(
@@ -52,8 +33,8 @@ def launch(
             share=False,
             max_file_size=MAX_FILE_SIZE,
             allowed_paths=[str(examples.folder())],
-            theme=theme(),
-            css=CSS + results.CSS,
+            theme=look.theme(),
+            css=look.css(),
             footer_links=["api", "settings"],
             **kwargs,
         )

@@ -15,33 +15,6 @@ KEEP_UPLOADS = 86400
 """Seconds after which uploads and results are deleted."""
 PROMPT_LENGTH = 1000
 
-CSS = """
-.gradio-container { max-width: 1760px !important; }
-#heading { align-items: center; }
-#heading .prose { display: flex; flex-wrap: wrap; align-items: baseline; gap: 0 1rem; }
-#heading h1, #heading p { margin: 0; }
-#tools button[role="tab"] { padding: 6px 10px; }
-#tools .tab-wrapper { padding: 0; margin-bottom: 6px; }
-#tools .tabitem { padding: 0; border: 0; }
-.shelf { align-items: center; }
-.shelf .prose p { margin: 0; color: var(--body-text-color); }
-.examples .gallery { justify-content: flex-end; }
-.examples .gallery-item .container { width: auto; height: auto; max-width: none; }
-.examples img { height: 52px; width: auto; max-width: none; }
-#board .html-container { padding: 0; }
-#board .stage { max-height: max(260px, 44vh); }
-#status { border: 0; box-shadow: none; background: none; }
-#status textarea { padding-left: 2px; border: 0; box-shadow: none; background: none; }
-@media (max-width: 700px) {
-  #heading > :first-child { flex-basis: 100%; }
-  #heading > :not(:first-child) { flex-grow: 1; }
-  .shelf { flex-direction: column; align-items: stretch; }
-  .examples .gallery { justify-content: flex-start; flex-wrap: nowrap; overflow-x: auto; }
-  .examples .gallery-item { flex: none; }
-}
-"""
-"""On the stock components; the canvas brings its own."""
-
 
 def build_page(models: Models) -> gr.Blocks:
     """The page that edits with these models; the one to begin with is loaded now.
@@ -53,9 +26,9 @@ def build_page(models: Models) -> gr.Blocks:
     with gr.Blocks(title=text.TITLE, fill_width=True, delete_cache=(3600, KEEP_UPLOADS)) as page:
         blocks: Blocks = _heading(models)
         with gr.Row():
-            with gr.Column(min_width=320, scale=6):
+            with gr.Column(min_width=320, scale=3):
                 blocks |= _tabs() | _stage(models)
-            with gr.Column(min_width=320, scale=5):
+            with gr.Column(min_width=320, scale=2):
                 blocks |= results.build()
                 blocks |= settings.build(native_size)
         events.connect(models, blocks)
@@ -77,7 +50,7 @@ def _heading(models: Models) -> Blocks:
             scale=0,
         )
         recipe = Upload(
-            text.OPEN_RECIPE, file_types=[".json", ".png"], size="sm", min_width=100, scale=0
+            text.OPEN_RECIPE, file_types=[".json", ".png"], size="sm", min_width=130, scale=0
         )
     return {"model": model, "recipe": recipe}
 
@@ -100,7 +73,6 @@ def _examples(tool: Tool) -> gr.Dataset:
     """Thumbnails of the tool's examples."""
     return gr.Dataset(
         label=text.EXAMPLES,
-        show_label=False,
         components=["image"],
         samples=[[str(examples.folder() / one.thumb)] for one in examples.load(tool.name)],
         type="index",
@@ -117,7 +89,7 @@ def _stage(models: Models) -> Blocks:
         landmark_fitter=fit_template,
         elem_id="board",
     )
-    with gr.Row(equal_height=True):
+    with gr.Row(elem_id="go"):
         status = gr.Textbox(
             text.NO_PICTURE,
             label=text.STATUS,
@@ -132,7 +104,7 @@ def _stage(models: Models) -> Blocks:
         )
         edit = gr.Button(text.EDIT, variant="primary", min_width=110, scale=1)
         cancel = gr.Button(text.CANCEL, min_width=80, scale=0)
-    with gr.Row():
+    with gr.Row(elem_classes="prompts"):
         prompt = prompt_box(text.PROMPT, placeholder=text.PROMPT_EXAMPLE)
         reference_prompt = prompt_box(text.REFERENCE_PROMPT, visible=False)
     return {

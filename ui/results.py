@@ -43,15 +43,47 @@ COMPARE, BEFORE = "Compare with", "the picture before"
 USE, SAVE_PICTURE, SAVE_RECIPE = "Use as source", "Download picture", "Download recipe"
 DELETE = "Delete"
 NUMBERS = "What was measured"
-SLIDER_HEIGHT, STRIP_HEIGHT = 420, 170
+SLIDER_HEIGHT = 420
 """CSS pixels."""
-CSS = """
-.strip .caption-label {
-    left: 0; right: 0; max-width: none; padding: 2px 4px;
-    font-size: 11px; line-height: 1.2; text-align: left; white-space: normal;
-}
+NOTHING_YET = "The result comes here, to be compared with the picture before."
+CSS = f"""
+#result, .strip {{ padding-top: 32px; }}
+#result > label, .strip > label {{
+  top: 0; left: 0; height: 32px; padding: 0 12px; border: 0; background: none; box-shadow: none;
+  color: var(--body-text-color); font-size: 13px;
+}}
+#result > label span, .strip > label span {{ display: none; }}
+#result .icon-button-wrapper {{ top: -30px; right: 4px; border: 0; background: none; }}
+#result:not(:has(img)) > :not(label, .wrap) {{ display: none; }}
+#result:not(:has(img))::after {{
+  content: "{NOTHING_YET}";
+  display: grid; place-items: center; height: 300px; padding: 0 32px;
+  color: var(--body-text-color-subdued); text-align: center;
+}}
+#history .grid-wrap, #variations .grid-wrap {{ 
+  height: auto; min-height: 0; max-height: 312px; padding: 0; overflow-y: auto;
+}}
+#history .grid-container, #variations .grid-container {{ padding: 0 12px 10px; gap: 8px; }}
+.strip .thumbnail-item {{
+  display: flex; flex-direction: column; height: auto; aspect-ratio: auto; border: 0;
+  border-radius: 6px; background: none; box-shadow: none;
+}}
+.strip .thumbnail-item img {{
+  height: 104px; border-radius: 6px; background: var(--background-fill-secondary);
+}}
+.strip .caption-label {{
+  position: static; width: 100%; max-width: none; padding: 4px 1px 0; border: 0;
+  background: none; color: var(--body-text-color-subdued);
+  font-size: 11px; line-height: 14px; text-align: left;
+  text-wrap: balance; white-space: normal;
+}}
+#compare > .container {{ display: flex; align-items: center; gap: 12px; }}
+#compare > .container > span {{ margin: 0; flex: none; }}
+#compare > .container > .wrap {{ flex: 1; min-width: 0; }}
+#compare {{ padding: 6px 8px 6px 12px; }}
+.acts {{ gap: 8px; }}
 """
-"""For the page: captions of thumbnails are shown whole."""
+"""For the page: labels and captions stand beside pictures and cover nothing."""
 
 PAGE_ONLY: dict[str, Any] = {
     "api_visibility": "private",
@@ -72,22 +104,22 @@ def build() -> Blocks:
             max_height=SLIDER_HEIGHT,  # with `height` the two pictures are not on one another
             elem_id="result",
         ),
-        "results.variations": _gallery(VARIATIONS, "variations"),
+        "results.compare": gr.Dropdown(
+            [(BEFORE, "")],
+            value="",
+            label=COMPARE,
+            interactive=True,
+            visible="hidden",
+            elem_id="compare",
+        ),
     }
-    with gr.Row():
+    with gr.Row(elem_classes="acts"):
         blocks["results.use"] = gr.Button(USE, interactive=False, size="sm", min_width=110)
         blocks["results.save_picture"] = _download(SAVE_PICTURE)
         blocks["results.save_recipe"] = _download(SAVE_RECIPE)
         blocks["results.delete"] = gr.Button(DELETE, interactive=False, size="sm", min_width=80)
+    blocks["results.variations"] = _gallery(VARIATIONS, "variations")
     blocks["results.strip"] = _gallery(HISTORY, "history")
-    blocks["results.compare"] = gr.Dropdown(
-        [(BEFORE, "")],
-        value="",
-        label=COMPARE,
-        interactive=True,
-        visible="hidden",
-        elem_id="compare",
-    )
     with gr.Accordion(NUMBERS, open=False):
         blocks["results.numbers"] = gr.JSON(show_label=False)
     return blocks
@@ -99,7 +131,6 @@ def _gallery(label: str, elem_id: str) -> gr.Gallery:
         label=label,
         columns=4,
         fit_columns=False,
-        height=STRIP_HEIGHT,
         visible="hidden",
         object_fit="contain",
         allow_preview=False,

@@ -85,12 +85,13 @@ def build(native_size: int) -> Blocks:
     native_size: of the model, in pixels, which is told where it is the default.
     """
     choices = [(_described(name), name) for name in PRESETS]
-    blocks: Blocks = {"settings.preset": gr.Dropdown(choices, value=DEFAULT, label=PRESET)}
-    with gr.Row():
-        blocks["settings.seed"] = gr.Number(0, label=SEED, min_width=120, step=1)
-        blocks["settings.variations"] = gr.Slider(
-            1, MAX_VARIATIONS, value=1, step=1, label=VARIATIONS, min_width=180
-        )
+    with gr.Group():
+        blocks: Blocks = {"settings.preset": gr.Dropdown(choices, value=DEFAULT, label=PRESET)}
+        with gr.Row():
+            blocks["settings.seed"] = gr.Number(0, label=SEED, min_width=120, step=1)
+            blocks["settings.variations"] = gr.Slider(
+                1, MAX_VARIATIONS, value=1, step=1, label=VARIATIONS, min_width=180
+            )
     with gr.Accordion(SETTINGS, open=False):
         controls = _build_controls(native_size)
         blocks["settings.reset"] = gr.Button(RESET, size="sm")
@@ -196,7 +197,7 @@ def _component(control: Control, info: str, native_size: int) -> Component:
 
 def _described(name: str) -> str:
     """The preset's name and what it is, without the letter of its source."""
-    described = re.sub(r" \[\w\]$", "", PRESETS[name].description)
+    described = re.sub(r" \[[\w ]+\]$", "", PRESETS[name].description)
     return f"{name}: {described}"
 
 

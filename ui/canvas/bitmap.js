@@ -71,6 +71,38 @@ export function bounds({ width, height, cells }) {
   return { left, top, width: right - left + 1, height: bottom - top + 1 };
 }
 
+// The lines between what is inside and what is outside, [x0, y0, x1, y1] in cells, each as long as
+// it is straight. What is beyond the frame is outside.
+export function borders({ width, height, cells }) {
+  const inside = (column, row) =>
+    column >= 0 && row >= 0 && column < width && row < height ? cells[row * width + column] : 0;
+  const lines = [];
+  for (let row = 0; row <= height; row++) {
+    straight(width, (column) => inside(column, row) !== inside(column, row - 1), (from, to) =>
+      lines.push([from, row, to, row]),
+    );
+  }
+  for (let column = 0; column <= width; column++) {
+    straight(height, (row) => inside(column, row) !== inside(column - 1, row), (from, to) =>
+      lines.push([column, from, column, to]),
+    );
+  }
+  return lines;
+}
+
+// Calls `found` with start and end of every run of numbers below `count` for which `is` holds.
+function straight(count, is, found) {
+  let start = null;
+  for (let at = 0; at <= count; at++) {
+    const here = at < count && is(at);
+    if (here) start ??= at;
+    else if (start !== null) {
+      found(start, at);
+      start = null;
+    }
+  }
+}
+
 // Lengths of the runs of equal cells, the first of them outside (and empty where it has none).
 export function toRuns({ cells }) {
   const runs = [];

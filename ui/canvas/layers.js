@@ -1,6 +1,6 @@
 // Pixels in the browser: pictures by address, masks as bitmaps with a tint, cut-out objects.
 
-import { blank, bounds, fromPixels, fromRuns, toRuns } from "./bitmap.js";
+import { blank, borders, bounds, fromPixels, fromRuns, toRuns } from "./bitmap.js";
 
 const TINTS = {
   mask: [255, 40, 120],
@@ -66,10 +66,12 @@ function scaledBox(box, factor) {
 export class MaskLayer {
   constructor(key, onReady) {
     this.tint = TINTS[key];
+    this.colour = `rgb(${this.tint.join(" ")})`;
     this.onReady = onReady;
     this.bitmap = null;
     this.canvas = null;
     this.shown = undefined;
+    this.border = null;
   }
 
   get ready() {
@@ -113,9 +115,22 @@ export class MaskLayer {
 
   // Brings the tint up to date in a box of cells.
   touch(box) {
+    this.border = null;
     if (!box) return;
     const pixels = coloured(this.bitmap, box, this.tint);
     this.canvas.getContext("2d").putImageData(pixels, box.left, box.top);
+  }
+
+  // The line round what is inside, in cells.
+  get outline() {
+    if (!this.border) {
+      this.border = new Path2D();
+      for (const [x0, y0, x1, y1] of borders(this.bitmap)) {
+        this.border.moveTo(x0, y0);
+        this.border.lineTo(x1, y1);
+      }
+    }
+    return this.border;
   }
 
   toCells(p) {

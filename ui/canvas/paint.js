@@ -3,6 +3,7 @@
 import { centre, corners, placedBox, toScreen } from "./geometry.js";
 
 const WHITE = "#ffffff";
+const HALO = "rgba(255, 255, 255, 0.7)";
 const DARK = "rgba(15, 23, 42, 0.75)";
 const ARROW = "#0a6cff";
 const SELECTED = "#ff8a00";
@@ -29,7 +30,7 @@ const LINES = [
 // Draws a scene:
 //   size {width, height} of the stage in CSS pixels, ratio of device pixels, view
 //   picture {width, height}, image, preview (an image or null)
-//   masks [{canvas, opacity}]
+//   masks [{canvas, opacity, colour, outline, perCell}]; outline in cells, or null
 //   object {canvas, sides, box, placement, solid, active} or null; sides of its own picture
 //   arrows, selected {index, end}; landmarks; pick {box, positive, negative}; marks (points)
 //   rubber {a, b}; brush {at, radius}; cursor (a point)
@@ -39,6 +40,7 @@ export function paint(context, scene) {
   context.lineCap = "round";
   context.lineJoin = "round";
   drawPicture(context, scene);
+  for (const mask of scene.masks) if (mask.outline) drawOutline(context, scene.view, mask);
   if (scene.object) drawObject(context, scene, scene.object);
   drawLandmarks(context, scene);
   scene.arrows.forEach((arrow, index) => drawArrow(context, scene, arrow, index));
@@ -63,6 +65,19 @@ function drawPicture(context, { view, picture, image, preview, masks }) {
     context.drawImage(canvas, 0, 0, width, height);
   }
   context.restore();
+}
+
+function drawOutline(context, { x, y, scale }, { outline, colour, perCell }) {
+  const path = new Path2D();
+  path.addPath(outline, new DOMMatrix([scale * perCell.x, 0, 0, scale * perCell.y, x, y]));
+  for (const [stroke, width] of [
+    [HALO, 3],
+    [colour, 1.25],
+  ]) {
+    context.lineWidth = width;
+    context.strokeStyle = stroke;
+    context.stroke(path);
+  }
 }
 
 function drawObject(context, { view }, { canvas, sides, box, placement, solid, active }) {

@@ -4,9 +4,8 @@ import { brushRadius } from "./gestures.js";
 import { MASK_MODES } from "./modes.js";
 import { TOOLS, landmarksKey, objectOf, sideOf } from "./state.js";
 
-const MARKED = 0.5; // opacity of a mask while masks are drawn
-const SEEN = 0.3; // and while something else is done
-const FAINT = 0.12; // and over a preview
+const MARKED = 0.45; // opacity of a mask while masks are drawn
+const SEEN = 0.2; // and while something else is done
 
 export function sceneOf(board, { side, view, size, hover, cursor }, image) {
   const state = board.shown;
@@ -20,7 +19,7 @@ export function sceneOf(board, { side, view, size, hover, cursor }, image) {
     preview,
     ratio: window.devicePixelRatio || 1,
     picture: state[side],
-    masks: masks(board, side, preview ? FAINT : draws ? MARKED : SEEN),
+    masks: masks(board, side, board.previewImage() ? 0 : draws ? MARKED : SEEN),
     object: side === "source" ? movable(board, state, preview) : null,
     arrows: places === "arrows" && side === "source" ? state.arrows : [],
     landmarks: places === "landmarks" ? state[landmarksKey(side)] : null,
@@ -33,12 +32,17 @@ export function sceneOf(board, { side, view, size, hover, cursor }, image) {
   };
 }
 
+// A preview is judged by its colours, and so is the object that it takes over: only the line round a
+// mask is left then. While a mask is drawn it has none.
 function masks(board, side, opacity) {
   const chosen = board.maskKey(side);
   return (TOOLS[board.tool].masks[side] ?? [])
     .filter((key) => board.layers[key].ready)
     .map((key) => ({
       canvas: board.layers[key].canvas,
+      colour: board.layers[key].colour,
+      outline: board.gesture ? null : board.layers[key].outline,
+      perCell: board.layers[key].perCell,
       opacity: key === chosen ? opacity : opacity / 2,
     }));
 }

@@ -15,15 +15,18 @@ MOST_PERCENT = 150
 
 
 def controls() -> dict[str, Component]:
-    with gr.Row():
+    with gr.Row(elem_id="face-controls"):
         groups = gr.CheckboxGroup(
             [(group.capitalize(), group) for group in GROUPS],
             value=list(GROUPS),
             label=text.GROUPS,
             show_select_all=True,
             min_width=300,
+            scale=3,
         )
-        strength = gr.Slider(0, MOST_PERCENT, value=100, step=5, label=text.STRENGTH, min_width=200)
+        strength = gr.Slider(
+            0, MOST_PERCENT, value=100, step=5, label=text.STRENGTH, min_width=200, scale=2
+        )
     return {"groups": groups, "strength": strength}
 
 

@@ -220,6 +220,32 @@ def test_a_box_is_filled_and_taken_away(run: Run) -> None:
 
 
 @pytest.mark.parametrize("share", [0, 0.1, 0.5, 1])
+def test_borders_are_straight_lines_round_what_is_inside(run: Run) -> None:
+    lines = run(
+        "const mask = bitmap.blank(4, 3);"
+        "bitmap.drawBox(mask, {x: 1, y: 0}, {x: 3, y: 2}, 1);"
+        "bitmap.drawBox(mask, {x: 3, y: 1}, {x: 4, y: 2}, 1);"
+        "return bitmap.borders(mask)"
+    )
+    assert sorted(map(tuple, lines)) == [
+        (1, 0, 1, 2),
+        (1, 0, 3, 0),
+        (1, 2, 4, 2),
+        (3, 0, 3, 1),
+        (3, 1, 4, 1),
+        (4, 1, 4, 2),
+    ]
+
+
+def test_a_border_goes_round_a_hole_and_along_the_frame(run: Run) -> None:
+    lines = run(
+        "const mask = bitmap.inverted(bitmap.blank(3, 3));"
+        "bitmap.drawBox(mask, {x: 1, y: 1}, {x: 2, y: 2}, 0);"
+        "return [bitmap.borders(mask).length, bitmap.borders(bitmap.blank(3, 3)).length]"
+    )
+    assert lines == [8, 0]
+
+
 def test_runs_come_back_and_bounds_are_exact(share: float, run: Run) -> None:
     mask = np.random.default_rng(3).random((7, 11)) < share
     runs, back, bounds, upside = run(
