@@ -7,13 +7,14 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 EXTRAS := ui,train,bench,serve,dev
 
-.PHONY: help setup run test check format
+.PHONY: help setup run test check format screenshots
 
 help:
 	@echo "make run      open the page on http://127.0.0.1:7860"
 	@echo "make test     run every test"
 	@echo "make check    formatting, lint, types and layering"
 	@echo "make format   format the code and fix what lint can fix"
+	@echo "make screenshots  take the pictures of the page anew, into docs/images"
 	@echo "make setup    only make the environment in $(VENV)"
 
 setup: $(READY)
@@ -38,3 +39,6 @@ check: $(READY)
 format: $(READY)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+screenshots: $(READY)
+	$(BIN)/python tools/make_screenshots.py

@@ -34,7 +34,6 @@ QUIET = [
     "--disable-component-update",
     "--disable-sync",
 ]
-COLOURS = 256
 PATIENCE = 900_000
 """Milliseconds that an edit may take."""
 SETTLED = 800
@@ -70,6 +69,12 @@ class Desk:
     def previewed(self) -> None:
         """Waits until the preview of the present state is on the canvas."""
         self.page.locator("#board [data-act=peek]").wait_for()
+        self.settle()
+
+    def settle(self) -> None:
+        """Leaves the page at rest, seen from its top."""
+        self.page.mouse.move(0, 0)
+        self.page.evaluate("scrollTo(0, 0)")
         self.page.wait_for_timeout(SETTLED)
 
     def option(self, label: str, option: str) -> None:
@@ -84,9 +89,7 @@ class Desk:
         self.wait(f"then => {number} === then", results_then)
         self.wait("document.querySelector('#status textarea').value.includes('Done in')")
         self.wait("[...document.querySelectorAll('#result img')].every((img) => img.complete)")
-        self.page.mouse.move(0, 0)
-        self.page.evaluate("scrollTo(0, 0)")
-        self.page.wait_for_timeout(SETTLED)
+        self.settle()
 
 
 # Gestures, each on an example of its tool
@@ -151,7 +154,7 @@ def compared(desk: Desk) -> Iterator[str]:
     desk.option(settings.PRESET, "diffeditor")
     desk.edit(results_then=2)
     desk.option(results.COMPARE, "1: move")
-    desk.page.wait_for_timeout(SETTLED)
+    desk.settle()
     yield "compare"
 
 
@@ -183,9 +186,8 @@ SHOTS: dict[str, tuple[Callable[[Desk], Iterator[str]], dict[str, Any]]] = {
 
 
 def saved(png: bytes, path: Path) -> None:
-    """Writes a screenshot with as many colours as it needs, so that it stays small."""
-    picture = Image.open(BytesIO(png)).convert("RGB")
-    picture.quantize(COLOURS, Image.Quantize.MEDIANCUT).save(path, optimize=True)
+    """Writes a screenshot as small as it can be in all its colours; fewer would show in skies."""
+    Image.open(BytesIO(png)).convert("RGB").save(path, optimize=True)
     print(f"{path.name}: {path.stat().st_size // 1024} kB", flush=True)
 
 
