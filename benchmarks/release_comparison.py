@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from statistics import median
 from typing import Any
 
 import numpy as np
@@ -44,6 +45,7 @@ class Way:
 
     name: str
     dtype: str
+    device: torch.device
     prepare: Callable[[], Callable[[], Edited]] = field(repr=False)
     seconds: list[float] = field(default_factory=list)
     processor: list[float] = field(default_factory=list)
@@ -52,9 +54,9 @@ class Way:
     difference: float = 0.0
     operations: int = 0
 
-    def measure(self, device: torch.device) -> None:
+    def measure(self) -> None:
         """Make the edit once more and note what it took."""
-        with PeakMemory(device) as memory:
+        with PeakMemory(self.device) as memory:
             edit = self.prepare()
             began, computed = time.perf_counter(), time.process_time()
             self.edited = edit()
@@ -71,6 +73,11 @@ class Way:
     def passes(self) -> Mapping[str, int]:
         assert self.edited is not None
         return self.edited.passes
+
+    def effort(self) -> float:
+        """Median seconds; on the CPU those of computing, as others may be at work there."""
+        on_cpu = self.device.type == "cpu"
+        return median(self.processor if on_cpu else self.seconds)
 
     def as_json(self) -> dict[str, Any]:
         kept = ("name", "dtype", "seconds", "processor", "peak", "difference", "operations")
@@ -93,16 +100,21 @@ class Comparison:
         self.model = next(iter(models.values()))
         first = next(iter(models))
         wastes = list(ever_less())[: 1 if only_ends else None]
-        self.pattern = [Way(name, first, self._pattern(waste)) for name, waste in wastes]
+        self.pattern = [
+            Way(name, first, self.model.device, self._pattern(waste)) for name, waste in wastes
+        ]
         self.ours = [way for dtype, model in models.items() for way in self._ours(dtype, model)]
 
     def run(self, repeat: int, say: Callable[[str], None] = print) -> None:
         """Measure every way `repeat` times, ours first so that the first calls' cost is ours."""
         for done in range(repeat):
             for way in (*self.ours, *self.pattern):
-                way.measure(self.model.device)
-                took, peak = way.seconds[-1], way.peak[-1] / 1e9
-                say(f"round {done + 1}, {way.name}, {way.dtype}: {took:.2f} s, {peak:.2f} GB")
+                way.measure()
+                took, computed, peak = way.seconds[-1], way.processor[-1], way.peak[-1] / 1e9
+                say(
+                    f"round {done + 1}, {way.name}, {way.dtype}: {took:.2f} s, of it computing "
+                    f"{computed:.2f} s, {peak:.2f} GB"
+                )
         cost, release = self.cost(), self.pattern[0].picture
         for way in (*self.ours, *self.pattern):
             way.difference = difference(way.picture, release)
@@ -159,8 +171,8 @@ class Comparison:
             return edit
 
         return [
-            Way("ours, first edit", dtype, first),
-            Way("ours, repeated edit", dtype, lambda: edit),
+            Way("ours, first edit", dtype, model.device, first),
+            Way("ours, repeated edit", dtype, model.device, lambda: edit),
         ]
 
 
