@@ -32,13 +32,24 @@ from benchmarks.random_model import random_stable_diffusion
 from benchmarks.release_comparison import Comparison, Way
 from diffeditor import PRESETS, TASKS, Preset
 from diffeditor.backbones import StableDiffusion, load_stable_diffusion
+from diffeditor.tasks import Task
 from diffeditor.weights import find_model
 from diffeditor.worlds import make_case
 
 
-def release_preset(steps: int, side: int) -> Preset:
-    """The published code's constants, for whole pictures and without this project's additions."""
-    return replace(PRESETS["release"], steps=steps, resolution=side, crop="none", detail=False)
+def release_preset(task: Task, steps: int, side: int) -> Preset:
+    """The published code's constants, for whole pictures and without this project's additions.
+
+    Its guidance_scale too: some models need none, and are spared the second half of those passes.
+    """
+    return replace(
+        PRESETS["release"],
+        steps=steps,
+        resolution=side,
+        crop="none",
+        detail=False,
+        guidance_scale=task.strengths.guidance_scale,
+    )
 
 
 def table(comparison: Comparison, peaks: Mapping[str, float]) -> str:
@@ -135,7 +146,7 @@ def main() -> int:
     same = True
     for side in args.resolution or [model.native_size]:
         task = make_case(args.task, seed=1, size=side).task
-        preset = release_preset(args.steps, side)
+        preset = release_preset(task, args.steps, side)
         comparison = Comparison(models, task, preset, only_ends=args.only_ends)
         load = os.getloadavg()[0]
         comparison.run(args.repeat, lambda text: print(text, file=sys.stderr, flush=True))
