@@ -3,6 +3,7 @@
 import argparse
 import sys
 from collections.abc import Sequence
+from functools import partial
 
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
@@ -10,6 +11,8 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", default="embedded", help="embedded, a hub id, folder or file")
     parser.add_argument("--device", default="auto", help="auto, cpu, or a device of PyTorch")
+    parser.add_argument("--dtype", default="auto", help="auto, float32, bfloat16 or float16")
+    parser.add_argument("--memory", default="auto", help="auto, fast, balanced or low")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
     parser.add_argument("--port", type=int, default=7860)
     return parser.parse_args(arguments)
@@ -18,12 +21,13 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Loads the model and serves the page until it is stopped."""
     flags = parse(arguments)
-    from diffeditor import DiffEditorError  # after parsing: --help answers at once
+    from diffeditor import DiffEditorError, load_editor  # after parsing: --help answers at once
     from ui.launch import launch
     from ui.models import Models
 
+    load = partial(load_editor, dtype=flags.dtype, memory=flags.memory)
     try:
-        launch(Models([flags.model], flags.device), flags.host, flags.port)
+        launch(Models([flags.model], flags.device, load), flags.host, flags.port)
     except DiffEditorError as error:
         sys.exit(str(error))
 

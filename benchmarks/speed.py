@@ -27,10 +27,10 @@ COLUMNS = ("prepare", "invert", "sample", "decode", "total")
 
 
 def peak_megabytes() -> float:
-    """Largest resident size of this process so far, plus what the CUDA allocator held."""
+    """Largest resident size of this process so far, plus what tensors held on an accelerator."""
     host = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    device = torch.cuda.max_memory_allocated() / 2**20 if torch.cuda.is_available() else 0.0
-    return host + device
+    there = torch.accelerator.is_available()
+    return host + (torch.accelerator.max_memory_allocated() / 2**20 if there else 0.0)
 
 
 def row(label: str, result: Result) -> str:

@@ -6,7 +6,7 @@ them by a KVRule during sampling; cross-attention adds the image prompt's decoup
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import isqrt
 from typing import Any, cast
 
@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from diffusers import UNet2DConditionModel
 from torch import Tensor, nn
 
+from diffeditor.device import to_device
 from diffeditor.geometry import Size
 from diffeditor.image_prompt import DecoupledProjections
 from diffeditor.memory import MemoryBank
@@ -22,18 +23,23 @@ from diffeditor.plan import KVRule
 
 
 class BankReader:
-    """The keys and values that a rule takes from a bank, ready for attention."""
+    """The keys and values that a rule takes from a bank, ready for attention.
+
+    Which tokens lie in the masks is found once, here: to count them, the host waits for the device.
+    """
 
     def __init__(self, bank: MemoryBank, rule: KVRule) -> None:
         self._bank = bank
         self._rule = rule
-        self._cells: dict[int, list[Tensor | None]] = {}
-        self._restricted: dict[int, tuple[Tensor, Tensor] | None] = {}
+        self._cells = {
+            count: [_inside(mask, count) for mask in rule.masks] for count in bank.tokens
+        }
+        self._restricted = {count: self._seen(count) for count in bank.tokens}
 
     def mixed(self, step: int, layer: str, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
         """K and V (B, tokens, C) for a layer whose own ones are `key` and `value`."""
-        banked = self._bank.read(step)[layer]
-        cells = self._tokens(banked[0].shape[1])
+        banked = [to_device(entry, key.device) for entry in self._bank.read(step)[layer]]
+        cells = self._cells[banked[0].shape[1]]
         return self._join(key, banked[0], cells), self._join(value, banked[1], cells)
 
     def _join(self, own: Tensor, banked: Tensor, cells: list[Tensor | None]) -> Tensor:
@@ -49,8 +55,6 @@ class BankReader:
 
         Both are indices, in a layer with `count` tokens a picture.
         """
-        if count not in self._restricted:
-            self._restricted[count] = self._seen(count)
         return self._restricted[count]
 
     def _seen(self, count: int) -> tuple[Tensor, Tensor] | None:
@@ -60,7 +64,7 @@ class BankReader:
         queries = _touched(hidden.from_cells, count)
         shown = ~_touched(hidden.cells, count)
         parts = [torch.ones_like(shown)] if self._rule.keep_own else []
-        for n, index in enumerate(self._tokens(count)):
+        for n, index in enumerate(self._cells[count]):
             picture = shown if n == 0 else torch.ones_like(shown)
             parts.append(picture if index is None else picture[index])
         seen = torch.cat(parts)
@@ -68,14 +72,9 @@ class BankReader:
             return None
         return queries.nonzero().flatten(), seen.nonzero().flatten()
 
-    def _tokens(self, count: int) -> list[Tensor | None]:
-        """Token indices inside each picture's mask on the grid of a layer with `count` tokens."""
-        if count not in self._cells:
-            self._cells[count] = [_inside(mask, count) for mask in self._rule.masks]
-        return self._cells[count]
-
 
 def _inside(mask: Tensor | None, count: int) -> Tensor | None:
+    """Token indices inside a mask on the grid of a layer with `count` tokens; None is all."""
     if mask is None:
         return None
     grid = layer_grid(Size(*mask.shape[-2:]), count)
@@ -108,6 +107,13 @@ class AttentionPass:
     read: tuple[BankReader, int] | None = None
     image_tokens: Tensor | None = None
     image_scale: float = 0.0
+
+    def of(self, row: int) -> "AttentionPass":
+        """The same for one row of a batch."""
+        tokens = self.image_tokens
+        if tokens is None or len(tokens) == 1:
+            return self
+        return replace(self, image_tokens=tokens[row : row + 1])
 
 
 PLAIN = AttentionPass()

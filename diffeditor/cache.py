@@ -1,7 +1,12 @@
 """What is kept from one edit for the next, up to a number of bytes."""
 
 from collections import OrderedDict
+from collections.abc import Sequence
+from hashlib import blake2b
 from typing import Generic, Protocol, TypeVar
+
+from PIL import Image
+from torch import Tensor
 
 
 class Sized(Protocol):
@@ -9,6 +14,22 @@ class Sized(Protocol):
 
     @property
     def nbytes(self) -> int: ...
+
+
+class Tensors(tuple[Tensor, ...]):
+    """Tensors that are kept together."""
+
+    @property
+    def nbytes(self) -> int:
+        return sum(x.numel() * x.element_size() for x in self)
+
+
+def digest(pictures: Sequence[Image.Image], *rest: object) -> bytes:
+    """A key for what was made of these pictures and of values that `repr` tells apart."""
+    found = blake2b(repr(rest).encode())
+    for picture in pictures:
+        found.update(repr(picture.size).encode() + picture.tobytes())
+    return found.digest()
 
 
 Kept = TypeVar("Kept", bound=Sized)
@@ -32,9 +53,9 @@ class Cache(Generic[Kept]):
         self._kept[key] = value
         self.shrink(self._limit)
 
-    def shrink(self, limit: int) -> None:
-        """Forget the longest unused values beyond so many bytes, but never the latest."""
-        while len(self._kept) > 1 and self.nbytes > limit:
+    def shrink(self, limit: int, keep: int = 1) -> None:
+        """Forget the longest unused values beyond so many bytes, but never the latest `keep`."""
+        while len(self._kept) > keep and self.nbytes > limit:
             self._kept.popitem(last=False)
 
     def clear(self) -> None:

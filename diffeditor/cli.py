@@ -16,12 +16,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from diffeditor.errors import DiffEditorError, InvalidSetting
+from diffeditor.memory_policy import MEMORY_CHOICES
 
 if TYPE_CHECKING:
     from diffeditor.config import Preset
     from diffeditor.editor import Editor
     from diffeditor.recipe import Recipe
     from diffeditor.result import Result, Step
+
+ABOUT = (
+    "Edit pictures by points, masks and references. COMMAND --help tells what a command takes; "
+    "edits and the page take --model, --device, --dtype and --memory."
+)
 
 INTERRUPTED = 130
 WRONG_INPUT = 2
@@ -54,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command line; returns the exit status."""
     given = sys.argv[1:] if arguments is None else arguments
     try:
-        _group("Edit pictures by points, masks and references.", COMMANDS).run("diffeditor", given)
+        _group(ABOUT, COMMANDS).run("diffeditor", given)
     except DiffEditorError as error:
         print(f"diffeditor: error: {error}", file=sys.stderr)
         return WRONG_INPUT
@@ -260,6 +266,17 @@ def _add_editor_options(parser: argparse.ArgumentParser, model: str | None) -> N
         "--allow-pickle", action="store_true", help="also read models in PyTorch's own format"
     )
     parser.add_argument("--device", default="auto", help="auto, cpu, or a device of PyTorch")
+    parser.add_argument(
+        "--dtype",
+        default="auto",
+        help="what the networks compute in: float32, bfloat16, float16; auto: the device's best",
+    )
+    parser.add_argument(
+        "--memory",
+        choices=MEMORY_CHOICES,
+        default="auto",
+        help="how the device's memory is used; auto: the fastest way that fits",
+    )
 
 
 def _chosen_preset(options: argparse.Namespace) -> "Preset":
@@ -315,8 +332,10 @@ def _loaded_editor(
         "image_prompt": options.image_prompt,
         "image_encoder": options.image_encoder,
         "allow_pickle": options.allow_pickle,
+        "dtype": options.dtype,
+        "memory": options.memory,
     }
-    parts = {name: value for name, value in given.items() if value}
+    parts = {name: value for name, value in given.items() if value and value != "auto"}
     return load_editor(model, device=options.device, **parts)
 
 

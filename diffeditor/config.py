@@ -67,6 +67,9 @@ class Strengths:
 
 STRENGTHS = tuple(f.name for f in fields(Strengths))
 
+MIN_RESOLUTION, MAX_RESOLUTION = 64, 4096
+"""Pixels."""
+
 NOWHERE = StepWindow(stop=0.0)
 
 
@@ -80,7 +83,10 @@ class Preset:
     description: str
     steps: int = field(default=50, metadata={"range": (MIN_STEPS, MAX_STEPS)})  # [P]
     # side of the square the working area is close to; None: native
-    resolution: int | None = field(default=None, metadata={"range": (64, 4096), "unit": " pixels"})
+    resolution: int | None = field(
+        default=None,
+        metadata={"range": (MIN_RESOLUTION, MAX_RESOLUTION), "unit": " pixels"},
+    )
     crop: Literal["auto", "none"] = "auto"  # [ours] edit a part of a large picture from near
     detail: bool = True  # [ours] add the source's fine detail to what is carried over as it is
     guide: tuple[StepWindow, ...] = (  # [R] every step, then every second one

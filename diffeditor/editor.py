@@ -1,11 +1,11 @@
 """The Editor: one model on one device, and every edit made with it."""
 
-import gc
 import os
 import threading
-from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,10 +14,13 @@ from PIL import Image
 from diffeditor.backbones import Backbone, Lora, load_stable_diffusion
 from diffeditor.cache import Cache
 from diffeditor.config import Preset, find_preset
-from diffeditor.errors import InvalidSetting, ModelUnavailable, NoFaceFound, OutOfMemory
-from diffeditor.geometry import Size
+from diffeditor.device import AUTO, find_device, find_dtype, is_out_of_memory, release
+from diffeditor.embeddings import Embeddings
+from diffeditor.errors import ModelUnavailable, NoFaceFound
 from diffeditor.inversion import Trajectory
-from diffeditor.job import Job
+from diffeditor.job import Job, checked_seed
+from diffeditor.memory_choice import MemoryChoice, explained_lack
+from diffeditor.memory_policy import MemoryPlan, allowed_plans
 from diffeditor.result import Result, Step
 from diffeditor.run import Clock, Run
 from diffeditor.tasks import Task
@@ -26,6 +29,8 @@ from diffeditor.weights import Source, cached_image_prompt, find, find_image_pro
 
 CACHE_BYTES = 2 * 2**30
 """Inversions are kept up to this many bytes, the latest always."""
+
+AGAIN = "The device ran out of memory, so the edit was begun again with a more frugal memory plan."
 
 LANDMARKS_FILE = "landmarks.safetensors"
 
@@ -43,12 +48,25 @@ class Editor:
         *,
         vae: str | None = None,
         loras: Sequence[str] = (),
+        memory: str = AUTO,
     ) -> None:
-        """vae, loras: names of what the backbone was loaded with, for the recipes of its edits."""
+        """
+        vae, loras: names of what the backbone was loaded with, for the recipes of its edits.
+        memory: how an edit uses the device's memory: auto, fast, balanced or low.
+
+        Raises:
+            InvalidSetting: there is no such memory plan.
+            OutOfMemory: the device has no room even to measure what the model needs.
+        """
         self._model: Backbone | None = backbone
         self._vae, self._loras = vae, tuple(loras)
         self._find_landmarks = find_landmarks or _no_landmarks
         self._cache = Cache[Trajectory](CACHE_BYTES)
+        self._embeddings = Embeddings()
+        self._memory = MemoryChoice(memory)
+        if self._memory.is_open:
+            with explained_lack():
+                backbone.footprint()
         self._lock = threading.Lock()
 
     @property
@@ -84,6 +102,7 @@ class Editor:
         """Forget all inversions."""
         with self._lock:
             self._cache.clear()
+            self._embeddings.clear()
 
     def close(self) -> None:
         """Give up the model and all inversions, once the edit that is running has ended.
@@ -91,11 +110,9 @@ class Editor:
         Every later edit raises ModelUnavailable. Closing twice does nothing more.
         """
         with self._lock:
-            self._cache.clear()
             self._model = None
             self._find_landmarks = _no_landmarks
-        gc.collect()
-        torch.cuda.empty_cache()
+            self._make_room()
 
     def edit(self, task: Task, preset: str | Preset = "diffeditor", seed: int = 0) -> Result:
         """Run an edit to its end; see `stream` for arguments and errors."""
@@ -126,41 +143,57 @@ class Editor:
             Cancelled: `stopped` said so.
             OutOfMemory: the device has no room for the working size.
         """
-        seed = _checked_seed(seed)
+        seed = checked_seed(seed)
         clock = Clock()
         job = Job.prepared(task, find_preset(preset), self._backbone, self._find_landmarks)
-        with self._lock, self._memory_errors(job.grid.working):
-            run = Run(
-                job=job,
-                seed=seed,
-                backbone=self._backbone,
-                cache=self._cache,
-                clock=clock,
-                vae=self._vae,
-                loras=self._loras,
-                stopped=stopped,
-            )
-            yield from run.steps()
+        with self._lock:
+            plan = self._plan_for(job)
+            attempt = partial(self._run, job=job, seed=seed, clock=clock, stopped=stopped)
+            for notes in ((), (AGAIN,)):
+                try:
+                    yield from attempt(plan=plan, notes=notes).steps()
+                    return
+                except Exception as error:
+                    if not is_out_of_memory(error):
+                        raise
+                self._make_room()  # only out here does no traceback hold tensors any more
+                plan = self._memory.step_down(plan)
+            with explained_lack():
+                raise self._memory.no_room(self._backbone, job.work, job.grid)
 
-    @contextmanager
-    def _memory_errors(self, size: Size) -> Iterator[None]:
-        """Explains a full device, after making room on it for the next edit."""
-        try:
-            yield
-        except torch.OutOfMemoryError as error:
-            self._cache.clear()
-            torch.cuda.empty_cache()
-            raise OutOfMemory(
-                f"The device has no room for a working size of {size.width} x {size.height}; set a "
-                "smaller resolution in the preset."
-            ) from error
+    def _plan_for(self, job: Job) -> MemoryPlan:
+        """The memory plan of a job; the longest unused inversions are forgotten for it."""
+        backbone, held = self._backbone, self._cache.nbytes
+        plan = self._memory.plan(backbone, job.work, held)
+        own = self._cache.get(job.key(backbone.name, plan.bank_halved))
+        spare = self._memory.spare(backbone, plan, job.work, held)
+        self._cache.shrink(spare, keep=0 if own is None else 1)
+        return plan
+
+    def _run(self, **arguments: Any) -> Run:
+        """A run with this editor's model and caches."""
+        return Run(
+            backbone=self._backbone,
+            cache=self._cache,
+            embeddings=self._embeddings,
+            vae=self._vae,
+            loras=self._loras,
+            **arguments,
+        )
+
+    def _make_room(self) -> None:
+        """Forget all that was kept, within the lock."""
+        self._cache.clear()
+        self._embeddings.clear()
+        release()
 
 
 def load_editor(
     model: str | os.PathLike[str] = "embedded",
-    device: str = "auto",
-    dtype: torch.dtype | None = None,
+    device: str = AUTO,
+    dtype: str | torch.dtype | None = AUTO,
     *,
+    memory: str = AUTO,
     image_prompt: Source | None = None,
     image_encoder: Source | None = None,
     vae: Source | None = None,
@@ -174,7 +207,10 @@ def load_editor(
         model: "embedded", a diffusers folder or single file of an SD 1.x / 2.x model, or its hub id
             ("owner/name" or "owner/name@revision").
         device: "auto" (an accelerator if there is one), or a name that torch knows.
-        dtype: of the UNet and the encoders; None takes float16 on CUDA and float32 elsewhere.
+        dtype: of the UNet and the encoders: "auto" (the best one for the device), "float32",
+            "bfloat16" or "float16".
+        memory: how an edit uses the device's memory: "fast", "balanced", "low", or "auto", the
+            first of them that fits.
         image_prompt, image_encoder: an image-prompt file or known hub id, and its CLIP folder; None
             takes those in the model's folder, or IP-Adapter-plus if it was fetched and fits, and
             runs text-only without them.
@@ -186,9 +222,12 @@ def load_editor(
 
     Raises:
         ModelUnavailable: the model or a part of it is missing, damaged or of another kind.
-        InvalidSetting: there is no such device or LoRA file.
+        InvalidSetting: there is no such device, dtype, memory plan or LoRA file.
+        OutOfMemory: the device has no room for the model.
     """
-    where = _resolved_device(device)
+    where = find_device(device)
+    precision = find_dtype(dtype, where)
+    plans = allowed_plans(memory)
     added = [Lora.parse(text) for text in loras]
     source = find_model(model, allow_pickle=allow_pickle)
     prompt, encoder = _given_prompt(image_prompt, image_encoder, source, allow_pickle)
@@ -203,12 +242,15 @@ def load_editor(
         spare_prompt=None if spare is None else (spare.prompt, spare.encoder),
         allow_pickle=allow_pickle,
     )
-    best = torch.float16 if where.type == "cuda" else torch.float32
+    backbone.plan = plans[0]  # where idle parts are to wait, they never come to the device
+    with explained_lack():
+        backbone.to(where, precision)
     return Editor(
-        backbone.to(where, dtype or best),
+        backbone,
         _landmark_finder(source, landmarks),
         vae=None if vae is None else os.fspath(vae),
         loras=loras,
+        memory=memory,
     )
 
 
@@ -234,28 +276,7 @@ def _landmark_finder(model: Path, given: str | os.PathLike[str] | None) -> Landm
     return load_landmark_finder(file)
 
 
-def _resolved_device(device: str) -> torch.device:
-    if device == "auto":
-        if torch.cuda.is_available():
-            return torch.device("cuda")
-        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
-    try:
-        found = torch.device(device)
-        torch.empty(1, device=found)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise InvalidSetting(
-            f'There is no device {device!r} here; use "auto", "cpu" or one that torch sees.'
-        ) from error
-    return found
-
-
 def _no_landmarks(_portrait: Image.Image) -> np.ndarray:
     raise NoFaceFound(
         "The model has no landmark finder: give source_landmarks and target_landmarks, or a finder."
     )
-
-
-def _checked_seed(seed: int) -> int:
-    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or not 0 <= seed < 2**63:
-        raise InvalidSetting(f"The seed must be a whole number from 0 to 2^63 - 1, not {seed!r}.")
-    return int(seed)

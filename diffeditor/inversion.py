@@ -15,6 +15,7 @@ from torch import Tensor
 from diffeditor.attention import AttentionPass
 from diffeditor.backbones.base import Denoiser
 from diffeditor.memory import MemoryBank
+from diffeditor.memory_policy import FAST, MemoryPlan
 from diffeditor.schedule import Level, ddim_invert_step
 
 
@@ -63,12 +64,14 @@ def invert(
     *,
     bank_steps: Collection[int],
     image: ImageCondition | None = None,
+    plan: MemoryPlan = FAST,
 ) -> Generator[int, None, Trajectory]:
     """Invert latents z_0 (pictures, C, h, w) under text (pictures, n, D).
 
-    Yields the number of steps done; returns the Trajectory. The bank holds `bank_steps` only.
+    Yields the number of steps done; returns the Trajectory. The bank holds `bank_steps` only, where
+    the memory plan wants it.
     """
-    bank = MemoryBank(bank_steps)
+    bank = MemoryBank(bank_steps, plan)
     latents = [z_0]
     for done, i in enumerate(reversed(range(len(levels))), start=1):
         now = AttentionPass(

@@ -1,7 +1,6 @@
 """One edit, prepared: everything that does not need the networks' output."""
 
 from dataclasses import dataclass
-from hashlib import blake2b
 
 import numpy as np
 import torch
@@ -9,9 +8,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from diffeditor.backbones import Backbone
+from diffeditor.cache import digest
 from diffeditor.config import Preset, Strengths
-from diffeditor.errors import InvalidEdit
+from diffeditor.errors import InvalidEdit, InvalidSetting
 from diffeditor.geometry import Box, working_size
+from diffeditor.memory_plan import Work
 from diffeditor.plan import EditPlan, Grid
 from diffeditor.schedule import Level
 from diffeditor.tasks import Task
@@ -19,6 +20,17 @@ from diffeditor.tasks.base import LandmarkFinder
 
 FEATHER_CELLS = 1.5
 """Width of the feathered band round an edit, in latent cells."""
+
+
+def checked_seed(seed: object) -> int:
+    """The seed as an int.
+
+    Raises:
+        InvalidSetting: it is no whole number from 0 to 2^63 - 1.
+    """
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or not 0 <= seed < 2**63:
+        raise InvalidSetting(f"The seed must be a whole number from 0 to 2^63 - 1, not {seed!r}.")
+    return int(seed)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,12 +114,18 @@ class Job:
         shown = any((i, total) in self.preset.image_prompt for i in range(total))
         return shown and self.strengths.image_prompt_scale > 0
 
-    def key(self) -> bytes:
+    @property
+    def work(self) -> Work:
+        """What of it takes memory."""
+        return Work(
+            cells=self.grid.latent.area,
+            pictures=len(self.task.pictures),
+            bank_steps=len(self.bank_steps),
+            guided_steps=sum(self.preset.guides(i) for i in range(self.preset.steps)),
+        )
+
+    def key(self, model: str, bank_halved: bool) -> bytes:
         """What the inversion depends on, as a digest."""
-        digest = blake2b()
-        for picture in self.task.pictures:
-            digest.update(repr(picture.size).encode() + picture.tobytes())
         scale = self.strengths.image_prompt_scale if self.preset.image_prompt_inversion else None
-        rest = (self.task.prompts, self.grid.working, self.preset.steps, scale, self.bank_steps)
-        digest.update(repr(rest).encode())
-        return digest.digest()
+        job = (self.task.prompts, self.grid.working, self.preset.steps, scale, self.bank_steps)
+        return digest(self.task.pictures, model, bank_halved, *job)

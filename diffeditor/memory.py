@@ -6,14 +6,22 @@ Written while a picture is inverted, frozen afterwards, read while the edit is s
 
 from collections.abc import Collection, Mapping
 
+import torch
 from torch import Tensor
+
+from diffeditor.device import to_host
+from diffeditor.memory_policy import FAST, MemoryPlan
 
 
 class MemoryBank:
-    """Keys and values of the steps in `steps`; other steps are passed over when written."""
+    """Keys and values of the steps in `steps`; other steps are passed over when written.
 
-    def __init__(self, steps: Collection[int]) -> None:
+    The plan says where they lie, and in what precision.
+    """
+
+    def __init__(self, steps: Collection[int], plan: MemoryPlan = FAST) -> None:
         self.steps = frozenset(steps)
+        self._plan = plan
         self._entries: dict[int, dict[str, tuple[Tensor, Tensor]]] = {i: {} for i in self.steps}
         self._frozen = False
 
@@ -26,7 +34,13 @@ class MemoryBank:
         if self._frozen:
             raise RuntimeError("The memory bank is frozen; it is written during inversion only.")
         if step in self.steps:
-            self._entries[step][layer] = (key.detach(), value.detach())
+            self._entries[step][layer] = (self._kept(key), self._kept(value))
+
+    def _kept(self, x: Tensor) -> Tensor:
+        x = x.detach()
+        if self._plan.bank_halved and x.element_size() > torch.bfloat16.itemsize:
+            x = x.to(torch.bfloat16)
+        return to_host(x) if self._plan.bank_on_host else x
 
     def freeze(self) -> None:
         """Refuse every later write."""
@@ -35,6 +49,12 @@ class MemoryBank:
     def read(self, step: int) -> Mapping[str, tuple[Tensor, Tensor]]:
         """Keys and values of one step, by layer name."""
         return self._entries[step]
+
+    @property
+    def tokens(self) -> frozenset[int]:
+        """The numbers of tokens that its layers have."""
+        layers = (layers.values() for layers in self._entries.values())
+        return frozenset(key.shape[1] for pairs in layers for key, _ in pairs)
 
     @property
     def nbytes(self) -> int:

@@ -32,8 +32,11 @@ class Step:
     phase: str
     message: str
     result: Result | None = None
-    _preview: Callable[[], Image.Image] | None = field(default=None, repr=False)
+    _preview: Callable[[], Image.Image | None] | None = field(default=None, repr=False)
 
     def preview(self) -> Image.Image | None:
-        """The picture as far as it can be told by now, at working size; None before sampling."""
+        """The picture as far as it can be told by now, at working size.
+
+        None before sampling, and where the device has no room to decode it.
+        """
         return None if self._preview is None else self._preview()

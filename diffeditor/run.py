@@ -14,10 +14,13 @@ from diffeditor.cache import Cache
 from diffeditor.composite import composite
 from diffeditor.config import PRESETS, Preset, misfits
 from diffeditor.detail import with_detail
+from diffeditor.device import is_out_of_memory, to_device
+from diffeditor.embeddings import Embeddings
 from diffeditor.guidance import Guidance, reached
 from diffeditor.images import resize_image, to_image, to_tensor
 from diffeditor.inversion import ImageCondition, Trajectory, invert
 from diffeditor.job import Job
+from diffeditor.memory_policy import MemoryPlan
 from diffeditor.recipe import Recipe
 from diffeditor.result import Result, Step
 from diffeditor.sampler import Conditions, Sampled, Sampler
@@ -45,17 +48,21 @@ class Clock:
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """A job with a model and a seed.
+    """A job with a model, a seed and a memory plan.
 
     stopped: whether to raise Cancelled; asked before every call of the UNet.
+    notes: what else is to be told of it, as warnings.
     vae, loras: names of what the model was loaded with, for the recipe.
     """
 
     job: Job
     seed: int
     backbone: Backbone
+    plan: MemoryPlan
     cache: Cache[Trajectory]
+    embeddings: Embeddings
     clock: Clock = field(default_factory=Clock)
+    notes: Sequence[str] = ()
     vae: str | None = None
     loras: Sequence[str] = ()
     stopped: Callable[[], bool] = lambda: False
@@ -64,7 +71,8 @@ class Run:
         """The edit step by step; the last one has the result."""
         count = len(self.job.levels)
         self.clock.enter("prepare")
-        key = self.job.key()
+        self.backbone.follow(self.plan)
+        key = self.job.key(self.backbone.name, self.plan.bank_halved)
         known = self.cache.get(key)
         inverting = count if known is None else 0
         total = inverting + count + 1
@@ -118,17 +126,20 @@ class Run:
         job, backbone = self.job, self.backbone
         pictures = [resize_image(p, job.grid.working) for p in job.task.pictures]
         z_0 = backbone.encode(torch.cat([to_tensor(p) for p in pictures]))
-        text = backbone.embed_text(job.task.prompts)
+        text = self.embeddings.text(backbone, job.task.prompts)
         tokens = None
         if job.preset.image_prompt_inversion:
-            tokens = backbone.embed_images(job.task.pictures)
+            tokens = self.embeddings.images(backbone, job.task.pictures)
         scale = job.strengths.image_prompt_scale
         image = ImageCondition(tokens=tokens[0], scale=scale) if tokens and scale else None
-        return invert(denoiser, z_0, job.levels, text, bank_steps=job.bank_steps, image=image)
+        steps = job.bank_steps
+        return invert(
+            denoiser, z_0, job.levels, text, bank_steps=steps, image=image, plan=self.plan
+        )
 
     def _sampler(self, denoiser: Denoiser, trajectory: Trajectory) -> Sampler:
         job = self.job
-        text = self.backbone.embed_text(["", job.task.prompts[0]])
+        text = self.embeddings.text(self.backbone, ["", job.task.prompts[0]])
         generator = torch.Generator().manual_seed(self.seed)
         shape, device = trajectory.z_T[:1].shape, job.grid.device
         return Sampler(
@@ -147,7 +158,7 @@ class Run:
                 energy_scale=job.strengths.energy_scale,
                 regional=job.preset.regional_guidance,
             ),
-            noise=lambda _: torch.randn(shape, generator=generator).to(device),
+            noise=lambda _: to_device(torch.randn(shape, generator=generator), device),
             free=job.free,
         )
 
@@ -155,15 +166,23 @@ class Run:
         """The tokens of all pictures side by side, as [of nothing; of the pictures]."""
         if not self.job.wants_image_prompt:
             return None
-        tokens = self.backbone.embed_images(self.job.task.pictures)
+        tokens = self.embeddings.images(self.backbone, self.job.task.pictures)
         if tokens is None:
             return None
         shown, nothing = (t.flatten(0, 1) for t in tokens)
         scale = self.job.strengths.image_prompt_scale
         return ImageCondition(tokens=torch.stack([nothing, shown]), scale=scale)
 
-    def _previewer(self, state: Sampled) -> Callable[[], Image.Image]:
-        return lambda: to_image(self.backbone.decode(state.x_0))
+    def _previewer(self, state: Sampled) -> Callable[[], Image.Image | None]:
+        def preview() -> Image.Image | None:
+            try:
+                return to_image(self.backbone.decode(state.x_0))
+            except Exception as error:
+                if is_out_of_memory(error):  # the edit itself can still end
+                    return None
+                raise
+
+        return preview
 
     def _laid_in(self, picture: Image.Image) -> Image.Image:
         """The edited picture in the source, exact outside the edit's region."""
@@ -181,6 +200,8 @@ class Run:
             "seed": self.seed,
             "model": self.backbone.name,
             "device": str(self.backbone.device),
+            "dtype": self.backbone.dtype,
+            "memory": self.plan.name,
             "steps": len(job.levels),
             "crop": list(job.box),
             "feather": job.feather,
@@ -198,6 +219,7 @@ class Run:
 
     def _warnings(self) -> Iterator[str]:
         job, backbone = self.job, self.backbone
+        yield from self.notes
         yield from job.given.warnings()
         for prompt in job.given.prompts:
             rest = backbone.dropped_words(prompt)

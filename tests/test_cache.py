@@ -28,5 +28,8 @@ def test_it_shrinks_to_less_than_its_limit_when_asked() -> None:
     assert cache.nbytes == 600 and cache.get(b"a") is None
     cache.shrink(0)
     assert cache.nbytes == 300 and cache.get(b"c") is not None
+    cache.shrink(0, keep=0)
+    assert cache.nbytes == 0
+    cache.put(b"d", zeros(300))
     cache.clear()
     assert cache.nbytes == 0 and cache.get(b"c") is None

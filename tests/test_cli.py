@@ -471,6 +471,13 @@ def test_every_command_has_help(command, capsys):
     assert capsys.readouterr().out.startswith(f"usage: diffeditor {command}".rstrip())
 
 
+def test_help_tells_what_the_engine_can_be_told(capsys):
+    for command, words in (("", "--dtype and --memory"), ("move", "auto,fast,balanced,low")):
+        with pytest.raises(SystemExit):
+            main([*command.split(), "--help"])
+        assert words in capsys.readouterr().out
+
+
 def test_help_needs_no_engine():
     code = "import diffeditor.cli, sys; sys.exit('torch' in sys.modules or 'PIL' in sys.modules)"
     root = Path(__file__).parents[1]

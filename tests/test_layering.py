@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PUBLIC = "__init__"
 LAYERS = (
     {"errors", "geometry", "schedule"},
-    {"config", "images", "masks", "energy", "plan", "tensorfile"},
+    {"config", "images", "masks", "energy", "plan", "tensorfile", "device", "memory_policy"},
     {"memory", "attention", "features", "image_prompt", "image_prompt_files"},
     {"backbones"},
     {"inversion", "guidance", "sampler", "tasks"},
@@ -25,6 +25,9 @@ LAYERS = (
         "editor",
         "job",
         "cache",
+        "embeddings",
+        "memory_choice",
+        "memory_plan",
         "run",
         "result",
         "preview",
@@ -45,7 +48,7 @@ LAYER_OF = {name: level for level, names in enumerate(LAYERS) for name in names}
 TASK_SEES = LAYERS[0] | LAYERS[1] | {"tasks"}
 TASKS = {"move", "drag", "face", "paste", "appearance"}
 PAGE_SEES = {"diffeditor", "diffeditor.errors", "diffeditor.worlds"}
-DEVICE_HOME = Path("diffeditor/editor.py")
+DEVICE_HOME = Path("diffeditor/device.py")
 
 
 class Import(NamedTuple):

@@ -95,6 +95,7 @@ def test_sums_beside_a_model_are_compared(
     ("options", "parts"),
     [
         ("", {}),
+        ("--dtype bfloat16 --memory low", {"dtype": "bfloat16", "memory": "low"}),
         ("--vae v --allow-pickle", {"vae": "v", "allow_pickle": True}),
         ("--lora a.safetensors --lora b:0.5", {"loras": ["a.safetensors", "b:0.5"]}),
         ("--image-prompt p --image-encoder e", {"image_prompt": "p", "image_encoder": "e"}),

@@ -11,9 +11,11 @@ from PIL import Image
 from torch import Tensor
 
 from diffeditor.attention import PLAIN, AttentionControl, AttentionPass
+from diffeditor.backbones.footprint import Footprint
 from diffeditor.errors import Cancelled
 from diffeditor.features import decoder_features, on_feature_grid
 from diffeditor.geometry import Size
+from diffeditor.memory_policy import MemoryPlan
 from diffeditor.schedule import Schedule
 
 
@@ -26,11 +28,16 @@ class Denoiser:
         schedule: Schedule,
         blocks: Sequence[int],
         control: AttentionControl,
+        *,
+        one_by_one: bool = False,
     ) -> None:
+        """one_by_one: rows of a batch go through the UNet in turn, but for those of an inversion,
+        whose keys and values belong together."""
         self._unet = unet
         self._schedule = schedule
         self._blocks = blocks
         self._control = control
+        self._one_by_one = one_by_one
         self.samples = Counter[str]()
         """Latents put through the UNet so far, by use: "eps", "features" or "guided"."""
         self.stopped: Callable[[], bool] = lambda: False
@@ -38,13 +45,20 @@ class Denoiser:
 
     def eps(self, z: Tensor, t: int, text: Tensor, now: AttentionPass = PLAIN) -> Tensor:
         """Noise (B, C, h, w) float32 predicted for latents at timestep t under text (B, n, D)."""
-        self._control.current = now
         self.samples["eps"] += len(z)
+        if self._one_by_one and now.write is None:
+            rows = zip(z.split(1), text.split(1), strict=True)
+            output = torch.cat([self._output(*row, t, now.of(n)) for n, row in enumerate(rows)])
+        else:
+            output = self._output(z, text, t, now)
+        return self._schedule.epsilon(output, z, t)
+
+    def _output(self, z: Tensor, text: Tensor, t: int, now: AttentionPass) -> Tensor:
+        self._control.current = now
         try:
-            output = self._call(z, t, text)
+            return self._call(z, t, text).float()
         finally:
             self._control.current = PLAIN
-        return self._schedule.epsilon(output.float(), z, t)
 
     def features(self, z: Tensor, t: int, text: Tensor) -> list[Tensor]:
         """Decoder features (B, channels, 2h, 2w) float32 of the plain UNet; gradients flow to z."""
@@ -57,7 +71,8 @@ class Denoiser:
         if self.stopped():
             raise Cancelled("The edit was stopped; run it again.")
         dtype = self._unet.dtype
-        return self._unet(z.to(dtype), t, text.to(dtype), return_dict=False)[0]
+        filled = torch.full((1,), t, device=z.device)  # a number would be copied from the host
+        return self._unet(z.to(dtype), filled, text.to(dtype), return_dict=False)[0]
 
 
 class Backbone(Protocol):
@@ -67,11 +82,13 @@ class Backbone(Protocol):
     multiple:      pixels, what both sides of a working picture are multiples of
     latent_factor: pixels per latent cell
     strengths:     task name -> strengths that this model needs beside the task's own
+    plan:          the memory plan that is followed
     """
 
     name: str
     schedule: Schedule
     strengths: Mapping[str, Mapping[str, float]]
+    plan: MemoryPlan
 
     @property
     def native_size(self) -> int: ...
@@ -84,6 +101,11 @@ class Backbone(Protocol):
 
     @property
     def device(self) -> torch.device: ...
+
+    @property
+    def dtype(self) -> str:
+        """The name of what the UNet computes in."""
+        ...
 
     @property
     def has_image_prompt(self) -> bool: ...
@@ -106,6 +128,14 @@ class Backbone(Protocol):
 
     def embed_images(self, pictures: Sequence[Image.Image]) -> tuple[Tensor, Tensor] | None:
         """Image tokens of the pictures and of nothing, (B, n, D) each; None without an encoder."""
+        ...
+
+    def follow(self, plan: MemoryPlan) -> None:
+        """Keep and compute things as a memory plan wants it from now on."""
+        ...
+
+    def footprint(self) -> Footprint:
+        """What the model needs of the device's memory, measured at the first call."""
         ...
 
     def denoiser(self) -> AbstractContextManager[Denoiser]:

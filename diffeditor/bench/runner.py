@@ -50,7 +50,7 @@ class Bench:
     @cached_property
     def editor(self) -> Editor:
         """The editor, loaded when it is first needed."""
-        return load_editor(self.setup.model, device=self.setup.device)
+        return load_editor(self.setup.model, device=self.setup.device, dtype="float32")
 
     def __call__(self, job: Job) -> Job:
         """Make and measure what is missing of a case."""
