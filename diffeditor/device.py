@@ -69,7 +69,8 @@ def best_dtype(device: torch.device) -> torch.dtype:
     that needs it stays in float32: the steps, the features, the energies and the autoencoder.
     """
     if device.type == HOST.type:
-        return torch.bfloat16 if torch.cpu._is_avx512_bf16_supported() else torch.float32
+        fast: Any = getattr(torch.cpu, "_is_avx512_bf16_supported", None)  # no public name tells it
+        return torch.bfloat16 if fast and fast() else torch.float32
     return torch.get_autocast_dtype(device.type) if _has_own_memory(device) else torch.float32
 
 

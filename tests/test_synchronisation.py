@@ -23,7 +23,8 @@ class Reads(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         name = func.__name__.partition(".")[0]
-        if name in READING:
+        indices = args[1] if name in ("index", "index_put_") else ()
+        if name in READING or any(i is not None and i.dtype is torch.bool for i in indices):
             self.found.append(name)
         return func(*args, **(kwargs or {}))
 

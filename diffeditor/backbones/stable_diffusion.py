@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import cast
+from typing import Any, cast
 
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
@@ -232,7 +232,7 @@ class StableDiffusion:
         for part in self.idle_parts:
             nn.Module.to(part, waiting, torch.float32 if part is self.vae else dtype)
         if dtype.itemsize < torch.float32.itemsize:  # 16-bit kernels like it, as measured
-            nn.Module.to(self.unet, memory_format=torch.channels_last)
+            cast(Any, self.unet).to(memory_format=torch.channels_last)
         self._footprint = None
         return self
 
