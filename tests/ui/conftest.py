@@ -8,8 +8,10 @@ import gradio as gr
 import numpy as np
 import pytest
 from PIL import Image
+from playwright.sync_api import Browser
 
 from tests.ui.fakes import FakeEditor
+from tests.ui.watch import chromium
 from ui import launch as launching
 from ui import settings
 from ui.canvas import Patch
@@ -104,6 +106,12 @@ def mask_file(mask: np.ndarray, tmp_path: Path) -> str:
     path = tmp_path / "mask.png"
     Image.fromarray(inside).save(path)
     return str(path)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as launched:
+        yield launched
 
 
 @pytest.fixture(scope="module")

@@ -1,14 +1,13 @@
 """The results of a session in a real browser."""
 
 import json
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import gradio as gr
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, Download, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Download, Page, expect
 
 from diffeditor import Recipe
 from tests.ui.results_demo import build
@@ -21,17 +20,8 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::DeprecationWarning:gradio.queueing"),
 ]
 
-QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync"]
 PATIENCE = 60_000
 """Milliseconds; a busy machine is slow to paint."""
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=QUIET)
-        yield launched
-        launched.close()
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +48,7 @@ def page(browser: Browser, demo: str) -> Iterator[Page]:
     opened = context.new_page()
     opened.set_default_timeout(PATIENCE)
     expect.set_options(timeout=PATIENCE)
-    wrong = watched(opened, demo)
+    wrong = watched(context)
     opened.goto(demo)
     expect(opened.locator("#board .canvas")).to_have_attribute("data-ready", "true")
     yield opened

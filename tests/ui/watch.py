@@ -1,16 +1,45 @@
-"""What must not happen on a page while a browser test drives it."""
+"""The browser of the tests, and what must not happen on a page while a test drives it."""
 
-from playwright.sync_api import Page
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+
+QUIET = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+ELSEWHERE = re.compile(r"^(?!http://127\.0\.0\.1[:/]|data:|blob:)")
 
 
-def watched(page: Page, url: str) -> list[str]:
-    """A list that gets console errors, and requests to elsewhere than `url`, from now on."""
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    """Debian's Chromium."""
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=QUIET)
+        yield launched
+        launched.close()
+
+
+def watched(pages: Page | BrowserContext) -> list[str]:
+    """A list that gets console errors, faults, and addresses of other hosts, from now on.
+
+    Nothing is ever fetched from another host.
+    """
     wrong: list[str] = []
-    page.on("console", lambda said: wrong.append(said.text) if said.type == "error" else None)
-    page.on("pageerror", lambda error: wrong.append(str(error)))
-    page.on("request", lambda asked: None if _is_local(asked.url, url) else wrong.append(asked.url))
+    context = pages if isinstance(pages, BrowserContext) else pages.context
+    context.on("console", lambda said: wrong.append(said.text) if said.type == "error" else None)
+    context.on("weberror", lambda error: wrong.append(str(error.error)))
+    context.on("request", lambda asked: _note(asked.url, wrong))
+    context.route(ELSEWHERE, lambda route: route.abort())
     return wrong
 
 
-def _is_local(asked: str, page: str) -> bool:
-    return asked.startswith((page, "data:", "blob:"))
+def _note(address: str, wrong: list[str]) -> None:
+    if ELSEWHERE.match(address):
+        wrong.append(address)

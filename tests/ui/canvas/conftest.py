@@ -1,6 +1,5 @@
-"""A value of the canvas with uploads behind it, and a browser."""
+"""A value of the canvas with uploads behind it, and the demo page."""
 
-import shutil
 from collections.abc import Iterator
 from typing import Any
 
@@ -8,21 +7,13 @@ import gradio as gr
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, expect, sync_playwright
+from playwright.sync_api import Browser, expect
 
 from tests.ui.canvas.demo import ball_mask, build, picture
 from tests.ui.canvas.driver import PATIENCE, Driver
 from tests.ui.watch import watched
 from ui.canvas import Patch
 from ui.canvas.value import TOOLS, VERSION
-
-QUIET = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 
 
 @pytest.fixture
@@ -56,14 +47,6 @@ def payload(photo: Image.Image) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=QUIET)
-        yield launched
-        launched.close()
-
-
-@pytest.fixture(scope="module")
 def demo() -> Iterator[str]:
     """The address of the running demo page."""
     page = build().queue()
@@ -92,7 +75,7 @@ def driver(browser: Browser, demo: str, screen: dict[str, Any]) -> Iterator[Driv
     opened = context.new_page()
     opened.set_default_timeout(PATIENCE)
     expect.set_options(timeout=PATIENCE)
-    wrong = watched(opened, demo)
+    wrong = watched(context)
     opened.goto(demo)
     driven = Driver(opened, {})
     driven.settle()
