@@ -34,6 +34,8 @@ QUIET = [
     "--disable-component-update",
     "--disable-sync",
 ]
+LEVELS = 63
+"""Steps from dark to light of each colour in a picture."""
 PATIENCE = 900_000
 """Milliseconds that an edit may take."""
 SETTLED = 800
@@ -114,8 +116,8 @@ def paste(desk: Desk) -> None:
 
 
 def appearance(desk: Desk) -> None:
-    """Gives a cube the look of another one."""
-    desk.example("appearance", 1)
+    """Gives a cylinder the look of a ring."""
+    desk.example("appearance", 3)
 
 
 def face(desk: Desk) -> None:
@@ -186,8 +188,10 @@ SHOTS: dict[str, tuple[Callable[[Desk], Iterator[str]], dict[str, Any]]] = {
 
 
 def saved(png: bytes, path: Path) -> None:
-    """Writes a screenshot as small as it can be in all its colours; fewer would show in skies."""
-    Image.open(BytesIO(png)).convert("RGB").save(path, optimize=True)
+    """Writes a screenshot with a few levels less, which nobody sees and half the bytes need."""
+    levels = [round(round(v * LEVELS / 255) * 255 / LEVELS) for v in range(256)]
+    picture = Image.open(BytesIO(png)).convert("RGB").point(3 * levels)
+    picture.save(path, optimize=True)
     print(f"{path.name}: {path.stat().st_size // 1024} kB", flush=True)
 
 
