@@ -108,6 +108,7 @@ def test_the_released_layout_gives_the_recorded_tokens(recorded: Path, pickled: 
     editor = load_editor(
         GOLDEN / "model" / "sd",
         device="cpu",
+        dtype=torch.float32,
         image_prompt=GOLDEN / "model" / "ip_sd15_64.bin" if pickled else recorded,
         image_encoder=GOLDEN / "model" / "image_encoder",
         allow_pickle=pickled,
