@@ -146,9 +146,13 @@ def edit_of(photo: Photograph, name: str, rng: np.random.Generator) -> Task:
     size, image = photo.size, photo.source
     place, prompt = spot(size, rng), "a photo"
     if name == "move":
-        shift = tuple(rng.uniform(0.02, 0.2, 2) * (size.width, size.height))
+        far = rng.uniform(0.02, 0.2, 2) * (size.width, size.height)
+        x = far[0] if place.x < size.width / 2 else -far[0]  # towards the middle: it stays in
+        y = far[1] if place.y < size.height / 2 else -far[1]
         mask = place.mask(size)
-        return Move(image=image, mask=mask, shift=shift, scale=rng.uniform(0.6, 1.5), prompt=prompt)
+        return Move(
+            image=image, mask=mask, shift=(x, y), scale=rng.uniform(0.6, 1.5), prompt=prompt
+        )
     if name == "drag":
         ends = ((place.x, place.y), (place.x + place.radius / 2, place.y + place.radius / 3))
         return Drag(image=image, mask=place.mask(size), points=[ends], prompt=prompt)
