@@ -20,7 +20,7 @@ from ui.models import Models
 from ui.settings import Chosen
 from ui.state import Inputs, Updates, Values, read, visibility
 from ui.tabs import TOOLS
-from ui.turns import Turns
+from ui.turns import Marked, Turns
 
 GoesOn: TypeAlias = Callable[[], bool]
 """Whether the edit is still wanted."""
@@ -31,16 +31,30 @@ LOOK_EVERY = 5
 
 
 def advise(models: Models, values: Values) -> Updates:
-    """What the edit will roughly look like, and what is missing or to be known before it runs."""
+    """What the edit will roughly look like, and what is missing or to be known before it runs.
+
+    Advice on what has been edited meanwhile says nothing: the edit's own words are newer.
+    """
     wanted = _wants_reference_prompt(values)
     shown = {"reference_prompt": gr.update(visible=visibility(wanted))}
     try:
         inputs = _inputs(models, values, PREVIEW_SIDE)
         task = _task(inputs).prepared(inputs.find_landmarks)
         preview = Patch(preview=instant_preview(task), rev=inputs.edit.rev)
+        status = text.ready(task.warnings())
     except DiffEditorError as error:
-        return {**shown, "canvas": Patch(preview=None), "status": str(error)}
-    return {**shown, "canvas": preview, "status": text.ready(task.warnings())}
+        preview, status = Patch(preview=None), str(error)
+    said = {} if values["turns"].edited(_marked(values)) else {"status": status}
+    return {**shown, **said, "canvas": preview}
+
+
+def _marked(values: Values) -> Marked:
+    """What is on the canvas, and what is set beside it for its tool."""
+    canvas = values["canvas"]
+    if canvas is None:
+        return Marked()
+    controls = {k: v for k, v in values.items() if k.startswith(f"{canvas.tool}.")}
+    return Marked(rev=canvas.rev, controls=controls)
 
 
 def _wants_reference_prompt(values: Values) -> bool:
@@ -54,7 +68,7 @@ def edit(models: Models, values: Values) -> Iterator[Updates]:
     Closing the iterator closes the engine's, which frees the device. An edit that is no longer
     wanted ends without another word: what is said of it then is said by `stop`.
     """
-    goes_on = values["turns"].begin(values["turn"])
+    goes_on = values["turns"].begin(values["turn"], _marked(values))
     try:
         yield from _runs(models, values, goes_on)
     except DiffEditorError as error:

@@ -293,6 +293,31 @@ def test_the_advice_warns(
     assert told["canvas"].preview is not None
 
 
+def test_late_advice_on_what_was_edited_leaves_the_edits_own_words(values: dict[str, Any]) -> None:
+    shown = {}
+    for updates in (*run(FakeEditor(), values), advise(values)):
+        shown |= updates
+    assert shown["status"] == DONE
+    assert shown["canvas"].preview is not None
+    before = {**values, "canvas": values["canvas"].model_copy(update={"rev": 6, "arrows": []})}
+    assert "status" not in advise(before)
+
+
+def test_advice_on_what_was_marked_after_an_edit_is_told(values: dict[str, Any]) -> None:
+    values = on_canvas(values, tool="face")
+    run(FakeEditor(), values)
+    assert "groups must be" in advise(values | {"face.groups": []})["status"]
+    assert advise(values)["status"] == text.READY  # the same as was edited, but set anew
+    run(FakeEditor(), values)
+    later = {**values, "canvas": values["canvas"].model_copy(update={"rev": 8})}
+    assert advise(later)["status"] == text.READY
+
+
+def test_an_edit_that_does_not_begin_does_not_silence_advice(values: dict[str, Any]) -> None:
+    list(handlers.edit(models_of(FakeEditor()), {**values, "turn": -5}))
+    assert advise(values)["status"] == text.READY
+
+
 @pytest.mark.parametrize("tool", TOOLS)
 def test_the_preview_is_of_the_state_that_was_sent(
     tool: str, values: dict[str, Any], image: Image.Image

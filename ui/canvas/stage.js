@@ -101,6 +101,8 @@ export class Stage {
     on("pointerup", (event) => this.#up(event));
     on("pointercancel", (event) => this.#lost(event));
     on("pointerleave", () => this.#hovered(null));
+    // Else a stroke that ends quickly is a fling to the browser, which then swallows the next tap.
+    on("touchmove", (event) => event.preventDefault());
     on("wheel", (event) => this.#wheel(event));
     on("contextmenu", (event) => event.preventDefault());
     on("dblclick", (event) => this.#delete(event));
