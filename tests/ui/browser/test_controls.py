@@ -1,17 +1,19 @@
-"""Every preset is what runs, and every sentence about what is missing can be reached."""
+"""Every control changes what is run, and every sentence about what is missing can be reached."""
 
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_origin
 
 import pytest
-from playwright.sync_api import Locator
+from playwright.sync_api import Locator, expect
 
 from diffeditor import PRESETS
 from tests.ui.browser.page import OpenPage
 from tests.ui.canvas.demo import BALL
-from ui import settings, text
+from tests.ui.test_settings import other
+from ui import preset_fields, settings, text
+from ui.preset_fields import CONTROLS, Control
 
 pytestmark = [
     pytest.mark.browser,
@@ -19,6 +21,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::DeprecationWarning:gradio.queueing"),
 ]
 
+DEFAULT = PRESETS[settings.DEFAULT]
 MIDDLE = (120, 100)
 
 
@@ -33,10 +36,64 @@ def ready(page: OpenPage, folder: Path) -> None:
 # Controls
 
 
+def boxes(page: OpenPage) -> dict[str, Locator]:
+    """The box of every control of the settings; a slider's own bar is left out."""
+    found = page.page.locator(
+        f"xpath=//button[contains(., '{settings.SETTINGS}')]/following-sibling::*"
+        "//input[not(@type='range')]"
+    )
+    expect(found).to_have_count(len(CONTROLS))
+    return {control.name: found.nth(n) for n, control in enumerate(CONTROLS)}
+
+
 def choose(box: Locator, words: str) -> None:
     """Chooses the option with these words in a list."""
     box.fill(words)
     box.press("Enter")
+
+
+def enter(box: Locator, control: Control, value: Any) -> None:
+    """Enters a value, and waits until the box shows it without being written in."""
+    if control.hint is bool:
+        box.set_checked(value)
+    elif get_origin(control.hint) is Literal:
+        choose(box, value)
+        expect(box).to_have_value(value)
+    else:
+        write(box, f"{value:g}")
+
+
+def write(box: Locator, number: str) -> None:
+    box.fill(number)
+    box.press("Tab")
+    expect(box).not_to_be_focused()
+    expect(box).to_have_value(number)
+
+
+def changed(control: Control) -> Any:
+    """Another value, that fits with the other values of the default preset too."""
+    if control.path[0] == "guide" and control.path[-1] in ("start", "stop"):
+        return {"start": 0.05, "stop": 0.95}[str(control.path[-1])]
+    return other(control)
+
+
+def test_every_setting_reaches_the_edit(page: OpenPage, tmp_path: Path) -> None:
+    ready(page, tmp_path)
+    page.settings()
+    found = boxes(page)
+    expected = {control.name: changed(control) for control in CONTROLS}
+    for control in CONTROLS:
+        enter(found[control.name], control, expected[control.name])
+    write(page.page.get_by_label(settings.SEED, exact=True), "7")
+    write(page.page.get_by_label(f"number input for {settings.VARIATIONS}"), "2")
+    ran = len(page.served.editor.runs)
+    page.press(text.EDIT)
+    expect(page.page.locator("#history img")).to_have_count(2)
+    runs = page.served.editor.runs[ran:]
+    assert [seed for *_, seed in runs] == [7, 8]
+    _, preset, _ = runs[0]
+    assert preset_fields.values_of(preset) == pytest.approx(expected)
+    assert all(control.of(preset) != control.of(DEFAULT) for control in CONTROLS)
 
 
 def test_a_chosen_preset_is_what_runs(page: OpenPage, tmp_path: Path) -> None:

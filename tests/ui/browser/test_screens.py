@@ -1,13 +1,18 @@
-"""Phones, the light and the dark."""
+"""Phones, fingers, the dark, and the keyboard alone."""
 
+import re
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import FileChooser, Page, expect
 
 from tests.ui.browser.conftest import OpenNew
+from tests.ui.browser.page import DONE, OpenPage
+from tests.ui.canvas.demo import picture
 from tests.ui.canvas.test_page import luminance
+from ui import text
 from ui.tabs import TOOLS
 
 pytestmark = [
@@ -23,6 +28,40 @@ PHONE: dict[str, Any] = {
 }
 READ_WELL = 4.5
 """Contrast of text [WCAG 2 AA]."""
+
+
+def test_an_edit_with_fingers_on_a_phone(open_page: OpenNew, tmp_path: Path) -> None:
+    page = open_page(**PHONE)
+    page.load(tmp_path)
+    page.surface().scroll_into_view_if_needed()
+    tap(page, "brush")
+    page.touch([page.at((40, 40))], [page.at((90, 60))], [page.at((120, 100))])
+    tap(page, "place")
+    page.touch([page.at((40, 40))], [page.at((60, 60))], [page.at((100, 80))])
+    page.button(text.EDIT).tap()
+    page.says(DONE)
+    task, *_ = page.served.editor.runs[-1]
+    assert np.array(task.points) == pytest.approx(np.array([((40, 40), (100, 80))]), abs=1.5)
+    assert task.mask[60, 90]
+    expect(page.page.locator("#result img").last).to_be_visible()
+
+
+def tap(page: OpenPage, mode: str) -> None:
+    page.root.locator(f"[data-mode={mode}]").tap()
+    expect(page.root).to_have_attribute("data-mode", mode)
+
+
+def test_no_tap_right_after_a_quick_stroke_is_lost(open_page: OpenNew, tmp_path: Path) -> None:
+    page = open_page(**PHONE)
+    page.load(tmp_path)
+    page.surface().scroll_into_view_if_needed()
+    tap(page, "place")
+    for _ in range(8):  # about every second one was, as long as a stroke could be a fling
+        rev = page.rev()
+        page.touch([page.at((40, 40))], [page.at((60, 60))], [page.at((100, 80))])
+        expect(page.root).to_have_attribute("data-rev", str(rev + 1))
+        page.act("undo").tap()
+        expect(page.root).to_have_attribute("data-rev", str(rev + 2))
 
 
 def test_nothing_is_cut_off_on_a_phone(open_page: OpenNew, tmp_path: Path) -> None:
@@ -94,3 +133,54 @@ def contrasts(page: Page, selector: str) -> dict[str, float]:
         dark, light = sorted(luminance(one) for one in (colour, behind))
         measured[f"{selector} {name}"] = (light + 0.05) / (dark + 0.05)
     return measured
+
+
+def tab_to(page: Page, reached: str, key: str = "Tab", most: int = 60) -> None:
+    """Presses a key until what has the focus matches a selector."""
+    for _ in range(most):
+        page.keyboard.press(key)
+        if page.evaluate("selector => document.activeElement.matches(selector)", reached):
+            return
+    pytest.fail(f"{reached} is not reached by {key}.")
+
+
+def test_an_edit_with_the_keyboard_alone(page: OpenPage, tmp_path: Path) -> None:
+    """From the tabs to the result; only the file dialog is not the page's."""
+    keys, chosen = page.page.keyboard, list[FileChooser]()
+    page.page.on("filechooser", lambda chooser: chosen.append(chooser))
+    page.page.get_by_role("tab", name=TOOLS["drag"].title, exact=True).focus()
+    keys.press("Tab")
+    expect(page.page.get_by_role("tab", name=TOOLS["move"].title)).to_be_focused()
+    keys.press("Enter")
+    expect(page.root).to_have_attribute("data-tool", "move")
+    keys.press("Shift+Tab")
+    keys.press("Enter")
+    expect(page.root).to_have_attribute("data-tool", "drag")
+
+    rev = page.rev()
+    tab_to(page.page, ".stage[data-side=source] .empty")
+    keys.press("Enter")
+    page.until(lambda: chosen)
+    picture().save(tmp_path / "picture.png")
+    chosen[0].set_files(tmp_path / "picture.png")
+    page.wait_past(rev)
+
+    page.page.get_by_role("tab", name=TOOLS["drag"].title, exact=True).focus()
+    tab_to(page.page, ".stage[data-side=source] canvas")
+    cursor = ("r", "Enter")  # in the middle of the picture
+    begin = ("Shift+ArrowLeft", *["Shift+ArrowUp"] * 3, "Enter")
+    box = (*["Shift+ArrowRight"] * 3, *["Shift+ArrowDown"] * 4, "Enter")
+    inside = ("v", "Shift+ArrowUp", "Shift+ArrowLeft")
+    arrow = ("Enter", "Shift+ArrowLeft", "ArrowUp", "Enter")
+    for key in (*cursor, *begin, *box, *inside, *arrow):
+        keys.press(key)
+    page.says(re.compile("^Ready"))
+    tab_to(page.page, "button.primary")
+    keys.press("Enter")
+    page.says(DONE)
+    task, *_ = page.served.editor.runs[-1]
+    [((x0, y0), (x1, y1))] = task.points
+    step = 240 / 256
+    assert (x1 - x0, y1 - y0) == pytest.approx((-10 * step, -step), abs=0.1)
+    expect(page.page.locator("#result img").last).to_be_visible()
+    tab_to(page.page, "#result input, #result [role=slider], #history button, #result button")
