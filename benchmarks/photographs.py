@@ -151,7 +151,7 @@ def edit_of(photo: Photograph, name: str, rng: np.random.Generator) -> Task:
         y = far[1] if place.y < size.height / 2 else -far[1]
         mask = place.mask(size)
         return Move(
-            image=image, mask=mask, shift=(x, y), scale=rng.uniform(0.6, 1.5), prompt=prompt
+            image=image, mask=mask, shift=(x, y), scale=rng.uniform(0.9, 1.5), prompt=prompt
         )
     if name == "drag":
         ends = ((place.x, place.y), (place.x + place.radius / 2, place.y + place.radius / 3))
