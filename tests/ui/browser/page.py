@@ -107,3 +107,11 @@ class OpenPage(Driver):
             if time.monotonic() > end:
                 pytest.fail("It did not happen.")
             self.page.wait_for_timeout(50)
+
+
+def write(box: Locator, number: str) -> None:
+    """Writes into a number box, and waits until it shows that without being written in."""
+    box.fill(number)
+    box.press("Tab")
+    expect(box).not_to_be_focused()
+    expect(box).to_have_value(number)

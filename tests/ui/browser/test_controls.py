@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Locator, expect
 
 from diffeditor import PRESETS
-from tests.ui.browser.page import OpenPage
+from tests.ui.browser.page import OpenPage, write
 from tests.ui.canvas.demo import BALL
 from tests.ui.test_settings import other
 from ui import preset_fields, settings, text
@@ -61,13 +61,6 @@ def enter(box: Locator, control: Control, value: Any) -> None:
         expect(box).to_have_value(value)
     else:
         write(box, f"{value:g}")
-
-
-def write(box: Locator, number: str) -> None:
-    box.fill(number)
-    box.press("Tab")
-    expect(box).not_to_be_focused()
-    expect(box).to_have_value(number)
 
 
 def changed(control: Control) -> Any:

@@ -115,10 +115,12 @@ def test_a_click_on_edit_while_it_runs_runs_what_is_drawn_now(
 ) -> None:
     ready(page, tmp_path)
     editor = page.served.fake(**SLOW)
+    ran = len(editor.runs)
     start(page)
     page.drag((100, 100), (150, 120))
-    page.served.fake()
     page.press(text.EDIT)
+    page.until(lambda: len(editor.runs) > ran and editor.runs[-1][0].points[1:])
+    page.served.fake()  # only now: it would let the first edit end too
     page.says(DONE)
     assert len(editor.runs[-1][0].points) == 2
     expect(page.page.locator("#history img")).to_have_count(1)

@@ -11,7 +11,7 @@ from PIL import Image
 from diffeditor import load_editor
 from diffeditor.composite import feathered
 from diffeditor.worlds import make_case
-from tests.ui.browser.page import RUNNING, OpenPage, Served
+from tests.ui.browser.page import RUNNING, OpenPage, Served, write
 from tests.ui.canvas.driver import Place
 from ui import text
 from ui.turns import Turns
@@ -116,8 +116,7 @@ def upload(page: OpenPage, task: Any, folder: Path) -> np.ndarray:
 
 def few_steps(page: OpenPage) -> None:
     page.settings()
-    page.page.get_by_role("spinbutton", name="Steps", exact=True).fill(str(STEPS))
-    page.page.keyboard.press("Tab")
+    write(page.page.get_by_role("spinbutton", name="Steps", exact=True), str(STEPS))
 
 
 @pytest.mark.parametrize("tool", DRAW)
