@@ -96,7 +96,7 @@ class Job:
         """(1, 1, h, w) latent cells that may change, a cell round the region's; None for all."""
         if not self.preset.hold_outside:
             return None
-        region = torch.from_numpy(self.task.region()).float()[None, None]
+        region = torch.from_numpy(self.region[self.box.slices]).float()[None, None]
         latent = self.grid.latent
         touched = F.adaptive_max_pool2d(region, (latent.height, latent.width))
         return F.max_pool2d(touched, 3, stride=1, padding=1).to(self.grid.device)
