@@ -117,7 +117,7 @@ def to_host(x: Tensor) -> Tensor:
 
 def to_device(x: Tensor, device: torch.device) -> Tensor:
     """x of the host on a device, without waiting for it; x itself if it is there."""
-    if device.type == HOST.type:
+    if x.device.type == device.type:
         return x
     pinned = x.pin_memory() if _has_own_memory(device) and not x.is_pinned() else x
     return pinned.to(device, non_blocking=True)

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from diffeditor.device import to_device
 from diffeditor.memory import MemoryBank
 from tests.tiny import random_tensor
 
@@ -33,3 +34,9 @@ def test_entries_hold_no_graph() -> None:
     key = random_tensor(1, 2, 2).requires_grad_() * 2
     bank.write(0, "layer", key, key)
     assert not any(entry.requires_grad for entry in bank.read(0)["layer"])
+
+
+def test_what_is_on_the_device_already_stays_as_it_is() -> None:
+    """Pinning is for tensors of the host: others refuse it."""
+    there = torch.empty(2, device="meta")
+    assert to_device(there, torch.device("meta")) is there
