@@ -17,15 +17,16 @@ class Passes:
     """Counts the latents put through UNets, by kind, within a `with` block.
 
     A pass that is left early is one for features. Those that are not are told apart by the phase
-    that they turn out to belong to, and by their batch: classifier-free guidance has two halves.
+    that they turn out to belong to, and by their levels: sampling goes on to cleaner ones, but for
+    a pass that goes back a level, after which one is at a noisier or the same level.
     """
 
     def __init__(self, unets: Iterable[nn.Module]) -> None:
         self._unets = list(unets)
         self._handles: list[RemovableHandle] = []
         self._seen = Counter[str]()
-        self._whole: list[int] = []
-        self._open: tuple[int, bool] | None = None
+        self._whole: list[tuple[int, Tensor]] = []
+        self._open: tuple[int, Tensor, bool] | None = None
 
     def __enter__(self) -> Self:
         for unet in self._unets:
@@ -40,8 +41,10 @@ class Passes:
     def close(self, phase: str) -> None:
         """Count the passes since the last call as those of a phase, "invert" or another."""
         self._left_early()
-        for batch in self._whole:
-            sampling = "CFG" if batch == 2 else "roll-forward"
+        levels = [float(t.flatten()[0]) for _, t in self._whole]
+        after = [*levels, -1.0][1:]
+        for (batch, _), level, following in zip(self._whole, levels, after, strict=True):
+            sampling = "roll-forward" if following >= level else "CFG"
             self._seen["inversion" if phase == "invert" else sampling] += batch
         self._whole.clear()
 
@@ -52,17 +55,17 @@ class Passes:
     def _begun(self, _unet: nn.Module, inputs: tuple[Any, ...]) -> None:
         self._left_early()
         z: Tensor = inputs[0]
-        self._open = (len(z), torch.is_grad_enabled())
+        self._open = (len(z), inputs[1], torch.is_grad_enabled())
         if z.requires_grad:
             z.register_hook(lambda _: self._seen.update({"backward": len(z)}))
 
     def _ended(self, *_: object) -> None:
         assert self._open is not None
-        self._whole.append(self._open[0])
+        self._whole.append(self._open[:2])
         self._open = None
 
     def _left_early(self) -> None:
         if self._open is not None:
-            batch, with_gradient = self._open
+            batch, _, with_gradient = self._open
             self._seen["guided" if with_gradient else "reference"] += batch
             self._open = None

@@ -2,11 +2,12 @@
 
     python -m benchmarks.release [--model embedded | --size sd15] [--task move] [--steps 50]
         [--resolution 512 768] [--dtype float32 bfloat16] [--device auto] [--repeat 3]
-        [--only-ends] [--json FILE]
+        [--guidance-scale 4] [--only-ends] [--json FILE]
 
 The release's sequence of UNet calls is made again with this engine's own parts and numbers, on the
 same weights in the same process (`benchmarks.release_pattern`); then one waste after another is
-removed; then the Editor makes the edit, for the first time and once more. All of it runs in the
+removed; then the Editor makes the edit, for the first time and once more. The guidance_scale is the
+model's own, where it has one, or else the task's. All of it runs in the
 first dtype, the Editor in the others too. Each round makes every edit once; medians are shown. How
 many times faster, and what share of the peak, is told by the seconds of computing on the CPU. The
 exit status is 1 if a picture of the first dtype differs from the release's by more than 1 % of the
@@ -32,23 +33,19 @@ from benchmarks.random_model import random_stable_diffusion
 from benchmarks.release_comparison import Comparison, Way
 from diffeditor import PRESETS, TASKS, Preset
 from diffeditor.backbones import StableDiffusion, load_stable_diffusion
-from diffeditor.tasks import Task
 from diffeditor.weights import find_model
 from diffeditor.worlds import make_case
 
 
-def release_preset(task: Task, steps: int, side: int) -> Preset:
-    """The published code's constants, for whole pictures and without this project's additions.
-
-    Its guidance_scale too: some models need none, and are spared the second half of those passes.
-    """
+def release_preset(steps: int, side: int, guidance_scale: float | None) -> Preset:
+    """The published code's constants, for whole pictures and without this project's additions."""
     return replace(
         PRESETS["release"],
         steps=steps,
         resolution=side,
         crop="none",
         detail=False,
-        guidance_scale=task.strengths.guidance_scale,
+        guidance_scale=guidance_scale,
     )
 
 
@@ -126,6 +123,7 @@ def main() -> int:
     parser.add_argument("--dtype", nargs="+", choices=("float32", "float16", "bfloat16"))
     parser.add_argument("--device", default="auto")
     parser.add_argument("--repeat", type=int, default=3)
+    parser.add_argument("--guidance-scale", type=float, help="the model's own if none")
     parser.add_argument("--only-ends", action="store_true", help="remove no waste one by one")
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
@@ -140,13 +138,14 @@ def main() -> int:
         "threads": torch.get_num_threads(),
         "task": args.task,
         "steps": args.steps,
+        "guidance_scale": args.guidance_scale or "the model's own",
         "peaks": peaks,
     }
     tables: list[dict[str, Any]] = []
     same = True
     for side in args.resolution or [model.native_size]:
         task = make_case(args.task, seed=1, size=side).task
-        preset = release_preset(task, args.steps, side)
+        preset = release_preset(args.steps, side, args.guidance_scale)
         comparison = Comparison(models, task, preset, only_ends=args.only_ends)
         load = os.getloadavg()[0]
         comparison.run(args.repeat, lambda text: print(text, file=sys.stderr, flush=True))

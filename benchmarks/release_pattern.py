@@ -32,6 +32,7 @@ class Waste:
     """What the release does that an edit does not need; each is True as the release has it.
 
     features_each_round: reference features are computed again in every round of time travel
+    idle_half: at guidance_scale 1 the half without a prompt, which then counts nothing, is computed
     last_roll_forward: after the last round of time travel too, a noise level is gone back, in vain
     host_bank: keys and values go to host memory when written, and come back whenever read
     second_unet: features come from another full copy of the UNet's weights
@@ -39,6 +40,7 @@ class Waste:
     """
 
     features_each_round: bool = True
+    idle_half: bool = True
     last_roll_forward: bool = True
     host_bank: bool = True
     second_unet: bool = True
@@ -47,6 +49,7 @@ class Waste:
 
 REMOVED = {
     "features_each_round": "reference features once a step",
+    "idle_half": "at guidance_scale 1, only the half that counts",
     "last_roll_forward": "no roll-forward in vain",
     "host_bank": "K/V stay on the device",
     "second_unet": "one copy of the UNet",
@@ -93,6 +96,13 @@ class _Fetched(Mapping[str, tuple[Tensor, Tensor]]):
 
     def __len__(self) -> int:
         return len(self._entries)
+
+
+class TwoHalves(Sampler):
+    """Sampling that computes both halves of classifier-free guidance, whatever its scale."""
+
+    def eps(self, z: Tensor, level: Level, now: AttentionPass) -> Tensor:
+        return self.eps_of_both(z, level, now)
 
 
 class ForgetfulGuidance(Guidance):
@@ -186,9 +196,10 @@ class ReleasePattern:
         assert self._kept is not None
         text = self._model.embed_text(["", job.task.prompts[0]])
         guidance = ForgetfulGuidance if self._waste.features_each_round else Guidance
+        kind = TwoHalves if self._waste.idle_half else Sampler
         generator = torch.Generator().manual_seed(seed)
         shape, device = self._kept.z_T[:1].shape, self._model.device
-        return Sampler(
+        return kind(
             denoiser=denoiser,
             plan=job.plan,
             trajectory=self._kept,

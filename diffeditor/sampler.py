@@ -127,11 +127,15 @@ class Sampler:
         return torch.where(self.free > 0, z, self.trajectory.at(i + 1)[:1])
 
     def eps(self, z: Tensor, level: Level, now: AttentionPass) -> Tensor:
-        """Noise by classifier-free guidance, both halves in one batch; only one at scale 1."""
+        """Noise by classifier-free guidance; only the prompted half where only it counts."""
         if self.strengths.guidance_scale == 1:
             shown = None if now.image_tokens is None else now.image_tokens[1:]
             prompted = replace(now, image_tokens=shown)
             return self.denoiser.eps(z, level.t, self.conditions.prompt, prompted)
+        return self.eps_of_both(z, level, now)
+
+    def eps_of_both(self, z: Tensor, level: Level, now: AttentionPass) -> Tensor:
+        """Noise by classifier-free guidance, both halves in one batch, whatever the scale."""
         both = self.denoiser.eps(torch.cat([z, z]), level.t, self.conditions.text, now)
         without, with_text = both.chunk(2)
         return without + self.strengths.guidance_scale * (with_text - without)

@@ -12,8 +12,9 @@ from benchmarks.arithmetic import Cost, operations
 from benchmarks.passes import KINDS
 from benchmarks.peak import PeakMemory
 from benchmarks.release import release_preset, table
-from benchmarks.release_comparison import Comparison, difference
+from benchmarks.release_comparison import SAME_PICTURE, Comparison, difference
 from benchmarks.release_pattern import HostBank, ReleasePattern, Waste, ever_less
+from diffeditor import Preset
 from diffeditor.backbones import StableDiffusion
 from diffeditor.geometry import Size
 from diffeditor.images import to_image
@@ -36,15 +37,18 @@ def task(name: str = "move") -> Task:
     return sample_task(name, SIDE, SIDE)
 
 
-PRESET = release_preset(task(), 50, SIDE)
-SHORT = release_preset(task(), 15, SIDE)  # guides in 6 steps; one travels, in 3 rounds
+PRESET = release_preset(50, SIDE, None)
+SHORT = release_preset(15, SIDE, None)  # guides in 6 steps; one travels, in 3 rounds
 FRUGAL = Waste(**{field.name: False for field in fields(Waste)})
 
 
-def passes(model: StableDiffusion, waste: Waste, name: str = "move") -> dict[str, int]:
+UNGUIDED = replace(SHORT, guidance_scale=1.0)
+
+
+def passes(model: StableDiffusion, waste: Waste, preset: Preset = SHORT) -> dict[str, int]:
     """Of a first edit in a few steps."""
-    pattern = ReleasePattern(model, SHORT, waste)
-    pattern.edit(task(name), seed=0)
+    pattern = ReleasePattern(model, preset, waste)
+    pattern.edit(task(), seed=0)
     return pattern.passes
 
 
@@ -83,6 +87,7 @@ def test_the_passes_are_those_of_the_release(
     ("removed", "saved"),
     [
         ("features_each_round", {"reference": 2}),
+        ("idle_half", {}),  # where the scale is above 1, both count
         ("last_roll_forward", {"roll-forward": 1}),
         ("host_bank", {}),
         ("second_unet", {}),
@@ -98,6 +103,14 @@ def test_a_waste_removed_saves_exactly_its_passes(
     less = passes(tiny_model, replace(Waste(), **{removed: False}))
     spared = {kind: wasteful[kind] - less[kind] for kind in KINDS}
     assert {kind: count for kind, count in spared.items() if count} == saved
+
+
+def test_at_scale_1_half_of_the_guided_passes_is_spared(tiny_model: StableDiffusion) -> None:
+    both = ReleasePattern(tiny_model, UNGUIDED, Waste())
+    half = ReleasePattern(tiny_model, UNGUIDED, replace(Waste(), idle_half=False))
+    pictures = [to_image(pattern.edit(task(), seed=0)) for pattern in (both, half)]
+    assert half.passes == {**both.passes, "CFG": both.passes["CFG"] // 2}
+    assert difference(*pictures) < SAME_PICTURE
 
 
 def test_every_waste_is_removed_in_turn() -> None:
