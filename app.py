@@ -13,6 +13,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--device", default="auto", help="auto, cpu, or a device of PyTorch")
     parser.add_argument("--dtype", default="auto", help="auto, float32, bfloat16 or float16")
     parser.add_argument("--memory", default="auto", help="auto, fast, balanced or low")
+    parser.add_argument("--compile", action="store_true", help="compile the model for a GPU")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
     parser.add_argument("--port", type=int, default=7860)
     return parser.parse_args(arguments)
@@ -25,7 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from ui.launch import launch
     from ui.models import Models
 
-    load = partial(load_editor, dtype=flags.dtype, memory=flags.memory)
+    load = partial(load_editor, dtype=flags.dtype, memory=flags.memory, compile=flags.compile)
     try:
         launch(Models([flags.model], flags.device, load), flags.host, flags.port)
     except DiffEditorError as error:

@@ -6,6 +6,7 @@ them by a KVRule during sampling; cross-attention adds the image prompt's decoup
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from copy import copy
 from dataclasses import dataclass, field, replace
 from math import isqrt
 from typing import Any, cast
@@ -35,6 +36,14 @@ class BankReader:
             count: [_inside(mask, count) for mask in rule.masks] for count in bank.tokens
         }
         self._restricted = {count: self._seen(count) for count in bank.tokens}
+
+    def alone(self, step: int, device: torch.device) -> "BankReader":
+        """The same for the keys and values of one step, which lie on a device as its step 0."""
+        made = copy(self)
+        made._bank = MemoryBank([0])
+        for layer, (key, value) in self._bank.read(step).items():
+            made._bank.write(0, layer, to_device(key, device), to_device(value, device))
+        return made
 
     def mixed(self, step: int, layer: str, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
         """K and V (B, tokens, C) for a layer whose own ones are `key` and `value`."""

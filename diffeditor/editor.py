@@ -13,6 +13,7 @@ from PIL import Image
 
 from diffeditor.backbones import Backbone, Lora, load_stable_diffusion
 from diffeditor.cache import Cache
+from diffeditor.compiling import CompiledUNet, check_compiles
 from diffeditor.config import Preset, find_preset
 from diffeditor.device import AUTO, find_device, find_dtype, is_out_of_memory, release
 from diffeditor.embeddings import Embeddings
@@ -194,6 +195,7 @@ def load_editor(
     dtype: str | torch.dtype | None = AUTO,
     *,
     memory: str = AUTO,
+    compile: bool = False,
     image_prompt: Source | None = None,
     image_encoder: Source | None = None,
     vae: Source | None = None,
@@ -211,6 +213,8 @@ def load_editor(
             "bfloat16" or "float16".
         memory: how an edit uses the device's memory: "fast", "balanced", "low", or "auto", the
             first of them that fits.
+        compile: compile the UNet's passes without a gradient, at the first call of each kind; not
+            on a CPU.
         image_prompt, image_encoder: an image-prompt file or known hub id, and its CLIP folder; None
             takes those in the model's folder, or IP-Adapter-plus if it was fetched and fits, and
             runs text-only without them.
@@ -222,10 +226,13 @@ def load_editor(
 
     Raises:
         ModelUnavailable: the model or a part of it is missing, damaged or of another kind.
-        InvalidSetting: there is no such device, dtype, memory plan or LoRA file.
+        InvalidSetting: there is no such device, dtype, memory plan or LoRA file, or a CPU is to
+            compile.
         OutOfMemory: the device has no room for the model.
     """
     where = find_device(device)
+    if compile:
+        check_compiles(where)
     precision = find_dtype(dtype, where)
     plans = allowed_plans(memory)
     added = [Lora.parse(text) for text in loras]
@@ -245,6 +252,8 @@ def load_editor(
     backbone.plan = plans[0]  # where idle parts are to wait, they never come to the device
     with explained_lack():
         backbone.to(where, precision)
+    if compile:
+        backbone.compiled = CompiledUNet(backbone.unet)
     return Editor(
         backbone,
         _landmark_finder(source, landmarks),

@@ -227,6 +227,8 @@ class Run:
                 yield f'The prompt is too long for the model; this part was dropped: "{rest}".'
         if job.wants_image_prompt and not backbone.has_image_prompt:
             yield "The model has no image prompt, so the edit ran on text alone."
+        if backbone.compiled is not None and backbone.compiled.failure is not None:
+            yield backbone.compiled.failure
         yield from misfits(job.preset, job.strengths, [backbone.name, *self.loras])
 
     def _recipe(self) -> Recipe:

@@ -18,7 +18,7 @@ PUBLIC = "__init__"
 LAYERS = (
     {"errors", "geometry", "schedule"},
     {"config", "images", "masks", "energy", "plan", "tensorfile", "device", "memory_policy"},
-    {"memory", "attention", "features", "image_prompt", "image_prompt_files"},
+    {"memory", "attention", "compiling", "features", "image_prompt", "image_prompt_files"},
     {"backbones"},
     {"inversion", "guidance", "sampler", "tasks"},
     {

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from diffeditor.attention import PLAIN, AttentionControl, AttentionPass
 from diffeditor.backbones.footprint import Footprint
+from diffeditor.compiling import CompiledUNet
 from diffeditor.errors import Cancelled
 from diffeditor.features import decoder_features, on_feature_grid
 from diffeditor.geometry import Size
@@ -30,14 +31,17 @@ class Denoiser:
         control: AttentionControl,
         *,
         one_by_one: bool = False,
+        compiled: CompiledUNet | None = None,
     ) -> None:
         """one_by_one: rows of a batch go through the UNet in turn, but for those of an inversion,
-        whose keys and values belong together."""
+        whose keys and values belong together.
+        compiled: what runs the passes without a gradient in the UNet's place."""
         self._unet = unet
         self._schedule = schedule
         self._blocks = blocks
         self._control = control
         self._one_by_one = one_by_one
+        self._compiled = compiled
         self.samples = Counter[str]()
         """Latents put through the UNet so far, by use: "eps", "features" or "guided"."""
         self.stopped: Callable[[], bool] = lambda: False
@@ -56,7 +60,7 @@ class Denoiser:
     def _output(self, z: Tensor, text: Tensor, t: int, now: AttentionPass) -> Tensor:
         self._control.current = now
         try:
-            return self._call(z, t, text).float()
+            return self._call(z, t, text, plain=True).float()
         finally:
             self._control.current = PLAIN
 
@@ -67,12 +71,15 @@ class Denoiser:
         maps = decoder_features(self._unet, self._blocks, lambda: self._call(z, t, text))
         return on_feature_grid(maps, grid)
 
-    def _call(self, z: Tensor, t: int, text: Tensor) -> Tensor:
+    def _call(self, z: Tensor, t: int, text: Tensor, *, plain: bool = False) -> Tensor:
         if self.stopped():
             raise Cancelled("The edit was stopped; run it again.")
         dtype = self._unet.dtype
         filled = torch.full((1,), t, device=z.device)  # a number would be copied from the host
-        return self._unet(z.to(dtype), filled, text.to(dtype), return_dict=False)[0]
+        inputs = z.to(dtype), filled, text.to(dtype)
+        if plain and self._compiled is not None and not torch.is_grad_enabled():
+            return self._compiled(self._control, *inputs)
+        return self._unet(*inputs, return_dict=False)[0]
 
 
 class Backbone(Protocol):
@@ -83,12 +90,14 @@ class Backbone(Protocol):
     latent_factor: pixels per latent cell
     strengths:     task name -> strengths that this model needs beside the task's own
     plan:          the memory plan that is followed
+    compiled:      the UNet's plain passes compiled, if they are to be
     """
 
     name: str
     schedule: Schedule
     strengths: Mapping[str, Mapping[str, float]]
     plan: MemoryPlan
+    compiled: CompiledUNet | None
 
     @property
     def native_size(self) -> int: ...

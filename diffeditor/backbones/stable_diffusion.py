@@ -22,6 +22,7 @@ from diffeditor.backbones.footprint import (
     tensor_bytes,
     weight_bytes,
 )
+from diffeditor.compiling import CompiledUNet
 from diffeditor.device import HOST
 from diffeditor.image_prompt import ImagePrompt, clip_pixels
 from diffeditor.memory import MemoryBank
@@ -42,6 +43,7 @@ class StableDiffusion:
     """A diffusers model of the Stable Diffusion kind, with an optional image prompt.
 
     plan: what waits on the host and what is computed anew; see `follow`.
+    compiled: the UNet's plain passes compiled, if they are to be.
     """
 
     name: str
@@ -54,6 +56,7 @@ class StableDiffusion:
     image_prompt: ImagePrompt | None = None
     strengths: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     plan: MemoryPlan = FAST
+    compiled: CompiledUNet | None = None
     _footprint: Footprint | None = field(default=None, init=False, repr=False)
 
     @property
@@ -156,6 +159,7 @@ class StableDiffusion:
                 self.feature_blocks,
                 control,
                 one_by_one=self.plan.one_by_one,
+                compiled=self.compiled,
             )
 
     @property
@@ -189,7 +193,7 @@ class StableDiffusion:
         z = torch.zeros(1, self.vae.config["latent_channels"], PROBE, PROBE, device=self.device)
         text, weights = self.embed_text([""]), [weight_bytes(part) for part in self.idle_parts]
         bank = MemoryBank([0])
-        with torch.no_grad(), replace(self, plan=FAST).denoiser() as denoiser:
+        with torch.no_grad(), replace(self, plan=FAST, compiled=None).denoiser() as denoiser:
             plain = peak_per_cell(lambda: denoiser.eps(z, 0, text))
             denoiser.eps(z, 0, text, AttentionPass(write=(bank, 0)))
             features = tensor_bytes(denoiser.features(z, 0, text)) / PROBE**2

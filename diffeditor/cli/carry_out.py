@@ -50,6 +50,7 @@ def loaded_editor(
         "allow_pickle": options.allow_pickle,
         "dtype": options.dtype,
         "memory": options.memory,
+        "compile": options.compile,
     }
     parts = {name: value for name, value in given.items() if value and value != "auto"}
     return load_editor(model, device=options.device, **parts)

@@ -68,6 +68,9 @@ def add_editor_options(parser: argparse.ArgumentParser, model: str | None) -> No
         default="auto",
         help="how the device's memory is used; auto: the fastest way that fits",
     )
+    parser.add_argument(
+        "--compile", action="store_true", help="compile the model for a GPU; a slow first edit"
+    )
 
 
 def chosen_preset(options: argparse.Namespace) -> "Preset":

@@ -47,8 +47,10 @@ def test_face_takes_landmarks_and_groups(editor):
 
 
 def test_parts_of_the_model_are_passed_on(editor):
-    assert main(f"{FACE} --landmarks faces.dat --lora a.safetensors:0.5".split()) == 0
-    assert editor.parts == [{"landmarks": "faces.dat", "loras": ["a.safetensors:0.5"]}]
+    assert main(f"{FACE} --landmarks faces.dat --lora a.safetensors:0.5 --compile".split()) == 0
+    assert editor.parts == [
+        {"landmarks": "faces.dat", "loras": ["a.safetensors:0.5"], "compile": True}
+    ]
 
 
 @pytest.mark.parametrize("groups", ["", "--groups all"])

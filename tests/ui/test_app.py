@@ -23,11 +23,11 @@ def test_flags_reach_the_models_and_the_page(monkeypatch: pytest.MonkeyPatch) ->
     seen: list[Any] = []
     monkeypatch.setattr("ui.models.Models", lambda *arguments: arguments)
     monkeypatch.setattr("ui.launch.launch", lambda *arguments: seen.append(arguments))
-    flags = "--model folder --device cpu --dtype float32 --memory low --host 0.0.0.0 --port 80"
-    app.main(flags.split())
+    engine = "--model folder --device cpu --dtype float32 --memory low --compile"
+    app.main(f"{engine} --host 0.0.0.0 --port 80".split())
     (((names, device, load), *address),) = seen
     assert (names, device, address) == (["folder"], "cpu", ["0.0.0.0", 80])
-    assert load.keywords == {"dtype": "float32", "memory": "low"}
+    assert load.keywords == {"dtype": "float32", "memory": "low", "compile": True}
 
 
 def test_an_error_is_one_sentence(
