@@ -38,8 +38,6 @@ KINDS = 64
 
 ON_HOST = "A CPU would take many minutes to compile the model; leave out compile, or take a GPU."
 
-FAILED = "The model could not be compiled here, so it ran as without compiling it ({reason})."
-
 
 def check_compiles(device: torch.device) -> None:
     """Refuse to compile for a device where it does not pay; the figures are in docs/speed.md.
@@ -78,7 +76,9 @@ class CompiledUNet:
             except Exception as error:
                 if is_out_of_memory(error):
                     raise
-                self.failure = FAILED.format(reason=_first_line(error))
+                self.failure = (
+                    f"The model could not be compiled here, so it ran as it is ({_cause(error)})."
+                )
             finally:
                 control.current = now
         return self._unet(*inputs, return_dict=False)[0]
@@ -119,7 +119,7 @@ def _at_step_0(now: AttentionPass, written: MemoryBank, device: torch.device) ->
     )
 
 
-def _first_line(error: Exception) -> str:
+def _cause(error: Exception) -> str:
     """What went wrong, in a line; PyTorch wraps what a backend raised."""
     cause = getattr(error, "inner_exception", error)
     text = str(cause).strip().splitlines()

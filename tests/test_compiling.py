@@ -9,14 +9,16 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from torch import fx
+from torch import Tensor, fx
 
-from diffeditor.attention import AttentionPass
+from diffeditor.attention import AttentionPass, BankReader
 from diffeditor.backbones import StableDiffusion
 from diffeditor.compiling import CompiledUNet
+from diffeditor.config import StepWindow
 from diffeditor.editor import Editor, load_editor
 from diffeditor.errors import InvalidSetting
 from diffeditor.memory import MemoryBank
+from diffeditor.plan import KVRule
 from tests.tiny import TEXT_WIDTH, quick, random_tensor, sample_task
 
 STEPS = 8
@@ -46,7 +48,7 @@ class AsItIs:
         return graph.forward
 
 
-def compiled(model: StableDiffusion, backend: Callable[..., Any]) -> StableDiffusion:
+def compiled(model: StableDiffusion, backend: str | Callable[..., Any]) -> StableDiffusion:
     return replace(model, compiled=CompiledUNet(model.unet, backend))
 
 
@@ -58,6 +60,28 @@ def test_the_picture_is_that_of_the_plain_passes(tiny_model: StableDiffusion) ->
     assert np.array_equal(np.asarray(result.image), np.asarray(expected.image))
     assert result.metadata["warnings"] == expected.metadata["warnings"]
     assert 1 < len(as_it_is.graphs) <= KINDS
+
+
+def test_keys_and_values_come_out_of_a_pass_and_go_into_the_next(
+    tiny_model: StableDiffusion,
+) -> None:
+    """By the path that PyTorch's own compiler takes too, up to where it makes kernels."""
+    z, text = random_tensor(1, 4, 8, 8), random_tensor(1, 6, TEXT_WIDTH)
+    mask = torch.zeros(1, 1, 16, 16)
+    mask[..., 4:12] = 1
+    rule = KVRule(keep_own=True, masks=(mask,), window=StepWindow())
+
+    def made(model: StableDiffusion) -> list[Tensor]:
+        bank = MemoryBank([3])
+        with torch.no_grad(), model.denoiser() as denoiser:
+            inverted = denoiser.eps(z, 500, text, AttentionPass(write=(bank, 3)))
+            reader = BankReader(bank, rule)
+            edited = denoiser.eps(z, 300, text, AttentionPass(read=(reader, 3)))
+        return [inverted, edited, *(x for entry in bank.read(3).values() for x in entry)]
+
+    model = compiled(tiny_model, "aot_eager")
+    torch.testing.assert_close(made(model), made(tiny_model), atol=1e-6, rtol=1e-5)
+    assert model.compiled is not None and model.compiled.failure is None
 
 
 def test_pages_call_from_many_threads_and_one_runs_the_passes(tiny_model: StableDiffusion) -> None:
