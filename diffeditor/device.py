@@ -5,13 +5,16 @@ for and sees; all others are the host, where the CPU computes.
 """
 
 import gc
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 import psutil
 import torch
 from torch import Tensor
 
 from diffeditor.errors import InvalidSetting
+
+T = TypeVar("T")
 
 HOST = torch.device("cpu")
 
@@ -38,6 +41,7 @@ def find_device(name: str) -> torch.device:
     try:
         found = torch.device(name)
         torch.empty(1, device=found)
+        torch.get_device_module(found)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         raise InvalidSetting(
             f'There is no device {name!r} here; use "auto", "cpu" or one that torch sees.'
@@ -69,9 +73,54 @@ def best_dtype(device: torch.device) -> torch.dtype:
     that needs it stays in float32: the steps, the features, the energies and the autoencoder.
     """
     if device.type == HOST.type:
-        fast: Any = getattr(torch.cpu, "_is_avx512_bf16_supported", None)  # no public name tells it
-        return torch.bfloat16 if fast and fast() else torch.float32
+        return torch.bfloat16 if multiplies_bfloat16(device) else torch.float32
     return torch.get_autocast_dtype(device.type) if _has_own_memory(device) else torch.float32
+
+
+def multiplies_bfloat16(device: torch.device) -> bool:
+    """Whether the device has instructions for bfloat16, and does not only emulate it."""
+    if device.type == HOST.type:
+        fast: Any = getattr(torch.cpu, "_is_avx512_bf16_supported", None)  # no public name tells it
+        return bool(fast and fast())
+    known: Any = getattr(torch.get_device_module(device), "is_bf16_supported", None)
+    return bool(known and known(including_emulation=False))
+
+
+def gains_by_compiling(device: torch.device) -> bool:
+    """Whether `torch.compile` has kernels of its own, by Triton, for this kind of device."""
+    return device.type != HOST.type and _has_own_memory(device)
+
+
+class Lane:
+    """Where one thread lets a device compute beside what other threads ask of it.
+
+    Reading a value makes the host wait for all that was asked of the device before, which on a lane
+    is the thread's own work alone. On the host a lane changes nothing.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self._stream: torch.Stream | None = None
+        if device.type != HOST.type and _has_own_memory(device):
+            self._stream = torch.Stream(device=device)
+            self._stream.wait_stream(torch.accelerator.current_stream(device))
+
+    def run(self, work: Callable[[], T]) -> T:
+        """What `work` returns, once the device has finished it."""
+        if self._stream is None:
+            return work()
+        with self._stream:
+            made = work()
+        self._stream.synchronize()
+        return made
+
+    def hand_over(self, tensors: Sequence[Tensor]) -> None:
+        """Tell the device that the calling thread now uses tensors made on this lane.
+
+        Their memory is otherwise given to the lane's next work while they are still being read.
+        """
+        if self._stream is not None:
+            for one in tensors:
+                one.record_stream(torch.accelerator.current_stream(one.device))
 
 
 def _has_own_memory(device: torch.device) -> bool:

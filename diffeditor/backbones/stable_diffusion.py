@@ -23,7 +23,7 @@ from diffeditor.backbones.footprint import (
     weight_bytes,
 )
 from diffeditor.compiling import CompiledUNet
-from diffeditor.device import HOST
+from diffeditor.device import HOST, to_device
 from diffeditor.image_prompt import ImagePrompt, clip_pixels
 from diffeditor.memory import MemoryBank
 from diffeditor.memory_policy import BALANCED, FAST, MemoryPlan
@@ -120,7 +120,7 @@ class StableDiffusion:
             return_tensors="pt",
         ).input_ids
         with self._at_work(self.text_encoder):
-            return self.text_encoder(ids.to(self.device))[0].float()
+            return self.text_encoder(to_device(ids, self.device))[0].float()
 
     def dropped_words(self, prompt: str) -> str:
         ids = self.tokenizer(prompt).input_ids[1:-1]

@@ -22,11 +22,12 @@ from transformers import (
     CLIPVisionModelWithProjection,
 )
 
+from diffeditor.device import to_device
 from diffeditor.training.captions import varied
 from diffeditor.training.config import ClipConfig
 from diffeditor.training.data import Source
+from diffeditor.training.draw import Draw
 from diffeditor.training.image_prompt import as_clip_sees
-from diffeditor.training.loop import Draw
 from diffeditor.training.unet import tokenize
 
 SIDE = 4
@@ -122,8 +123,8 @@ class ClipObjective:
         self.config, self.source, self.tokenizer, self.device = config, source, tokenizer, device
 
     def __call__(self, model: nn.Module, draw: Draw) -> Tensor:
-        drawn = self.source.draw(self.config.optimisation.batch, draw.rng)
-        images = drawn.images.to(self.device)
+        drawn = self.source.draw(self.config.optimisation.batch, draw)
+        images = to_device(drawn.images, self.device)
         captions = [varied(caption, draw.rng) for caption in drawn.captions]
         ids = tokenize(self.tokenizer, captions, self.device)
         logits, colours = model(as_clip_sees(images, self.config.picture), ids)

@@ -6,14 +6,12 @@ import argparse
 from dataclasses import replace
 from pathlib import Path
 
-import torch
-from accelerate import Accelerator
-
+from diffeditor.device import AUTO, HOST, find_device, gains_by_compiling
 from diffeditor.errors import InvalidSetting
 from diffeditor.training import card, export
 from diffeditor.training.config import EmbeddedConfig
 from diffeditor.training.data import KINDS, TRAINING, VALIDATION, render_missing
-from diffeditor.training.launch import best_precision, launch
+from diffeditor.training.launch import accelerator_on, best_precision, launch
 from diffeditor.training.stages import STAGES
 from diffeditor.training.workshop import Settings, Workshop
 
@@ -34,9 +32,10 @@ def train_embedded(
     minutes: float | None = None,
     max_steps: int | None = None,
     pictures: int | None = None,
-    device: str = "auto",
+    device: str = AUTO,
     processes: int = 1,
     precision: str | None = None,
+    compile: bool | None = None,
     snapshot_every: float = 10.0,
     seed: int = 0,
     start: Path | None = None,
@@ -52,26 +51,28 @@ def train_embedded(
         minutes: budget of the stage; for "all" the sum, shared out as in the configuration.
         max_steps: stop each stage after so many steps even if there is time left.
         pictures: how many to learn from (CPU only; an accelerator renders its own all the time).
-        device: "auto" or "cpu".
+        device: "auto", "cpu" or a name that PyTorch gives an accelerator, with its number or not.
         processes: on a CPU, how many to train with.
         precision: "no", "bf16" or "fp16"; by default bf16 where the device has it.
+        compile: put the models through `torch.compile`; by default where it has kernels of its own
+            for the device, and not on a CPU, which gains nothing.
         snapshot_every: minutes between two exports and sheets of samples.
         start: a model's folder: the autoencoder and the UNet begin with its weights where there is
             no checkpoint. May be `output` itself.
 
     Raises:
-        InvalidSetting: an argument is not one of its choices.
+        InvalidSetting: an argument is not one of its choices, or there is no such device.
         ModelUnavailable: a stage needs another that has not been run, or `start` does not fit.
         CollapsedColours: the autoencoder lost a colour.
         TrainingFailed: one of several processes failed.
     """
     if stage not in CHOICES:
         raise InvalidSetting(f"The stage must be one of {', '.join(CHOICES)}, not {stage}.")
-    if device not in ("auto", "cpu"):
-        raise InvalidSetting(f"The device of a training run is auto or cpu, not {device}.")
+    place = find_device(device)
     chosen = config or EmbeddedConfig()
     chosen = replace(chosen, pictures=pictures or chosen.pictures)
-    cpu = device == "cpu" or not torch.accelerator.is_available()
+    if place.type != HOST.type:
+        chosen = chosen.on_accelerator()
     settings = Settings(
         stages=tuple(STAGES) if stage == "all" else tuple(one for one in STAGES if one == stage),
         config=chosen,
@@ -81,16 +82,16 @@ def train_embedded(
         minutes=_budgets(chosen, stage, minutes),
         steps=max_steps,
         seed=seed,
-        cpu=cpu,
-        live=not cpu,
-        precision=precision or best_precision(cpu),
+        device=place,
+        precision=precision or best_precision(place),
+        compiles=gains_by_compiling(place) if compile is None else compile,
         snapshot_every=snapshot_every,
         start=start and start.expanduser(),
     )
     _render(settings, processes)
     export.export_frame(settings.output)
     for one in settings.stages:
-        launch(_work, processes if cpu else 1, settings, one)
+        launch(_work, processes if place.type == HOST.type else 1, settings, one)
         card.write_card(settings.output, settings.runs)
         export.export_sums(settings.output)
 
@@ -118,14 +119,13 @@ def _render(settings: Settings, processes: int) -> None:
         render_missing(
             settings.cache, kind, settings.config.judged, size, first=VALIDATION, processes=1
         )
-        if not settings.live or "landmarks" in settings.stages:
+        if not settings.config.live:
             render_missing(settings.cache, kind, share, size, first=TRAINING, processes=processes)
 
 
 def _work(settings: Settings, stage: str) -> None:
     """One stage in one process."""
-    accelerator = Accelerator(cpu=settings.cpu, mixed_precision=settings.precision)
-    STAGES[stage](Workshop(settings, accelerator))
+    STAGES[stage](Workshop(settings, accelerator_on(settings.device, settings.precision)))
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -137,9 +137,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--minutes", type=float, help="budget of the stage, or of all together")
     parser.add_argument("--max-steps", type=int, help="stop each stage after so many steps")
     parser.add_argument("--pictures", type=int, help="pictures to render and learn from (CPU only)")
-    parser.add_argument("--device", choices=("auto", "cpu"), default="auto")
+    parser.add_argument("--device", default=AUTO, help="auto, cpu, or an accelerator's name")
     parser.add_argument("--processes", type=int, default=1, help="training processes on a CPU")
     parser.add_argument("--precision", choices=("no", "bf16", "fp16"), help="default: the fastest")
+    parser.add_argument(
+        "--compile",
+        action=argparse.BooleanOptionalAction,
+        help="put the models through torch.compile; default: where the device gains by it",
+    )
     parser.add_argument(
         "--snapshot-every", type=float, default=10.0, help="minutes between exports and samples"
     )
@@ -162,6 +167,7 @@ def run(args: argparse.Namespace) -> None:
         device=args.device,
         processes=args.processes,
         precision=args.precision,
+        compile=args.compile,
         snapshot_every=args.snapshot_every,
         seed=args.seed,
         start=args.start,

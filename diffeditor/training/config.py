@@ -1,13 +1,14 @@
 """Every number that the training of the embedded model depends on.
 
 Sizes are pixels or latent cells, budgets are minutes of wall-clock time, batches are per process.
-The values were chosen by short trials on two CPU cores; docs/embedded-model.md tells which.
+The values were chosen by short trials on two CPU cores; docs/embedded-model.md tells which. Those
+for accelerators were chosen by reckoning and have never been tried on one.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 SIZE = 128
 """Side of a training picture in pixels."""
@@ -19,13 +20,15 @@ LATENT_CHANNELS = 4
 class Optimisation:
     """AdamW with warm-up, constant and cool-down phases and a moving average of the weights.
 
-    batch: pictures of one call of the objective in one process. accumulate: calls that one update
-    takes the mean gradient of. warmup: steps. cooldown: last share of the budget, over
-    which the rate falls linearly to `floor` of its height. clip: norm of the whole gradient.
+    batch: pictures of one call of the objective in one process. accelerator_batch: the same on an
+    accelerator, which a small batch leaves idle; None for no other. accumulate: calls that one
+    update takes the mean gradient of. warmup: steps. cooldown: last share of the budget, over which
+    the rate falls linearly to `floor` of its height. clip: norm of the whole gradient.
     """
 
     batch: int
     learning_rate: float
+    accelerator_batch: int | None = None
     accumulate: int = 1
     warmup: int = 150
     cooldown: float = 0.4
@@ -34,6 +37,25 @@ class Optimisation:
     weight_decay: float = 0.01
     clip: float = 1.0
     moving_average: float = 0.999
+
+    def on_accelerator(self) -> Optimisation:
+        """The same with the batch for an accelerator."""
+        return replace(self, batch=self.accelerator_batch or self.batch)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PoolConfig:
+    """The window of rendered pictures that a device draws from.
+
+    block: pictures rendered at once, of all kinds together. blocks: as many of them are held: with
+    the defaults 16,384 pictures, 1.1 GB at 128 pixels. every: calls of the objective between two
+    new blocks; with batches of 512 a picture is drawn 16 times before it leaves, so that the thread
+    that renders has to make a sixteenth of what the training draws.
+    """
+
+    block: int = 256
+    blocks: int = 64
+    every: int = 8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +81,12 @@ class VaeConfig:
     minutes: float = 50.0
     optimisation: Optimisation = field(
         default=Optimisation(
-            batch=6, learning_rate=2e-3, warmup=100, cooldown=0.6, moving_average=0.995
+            batch=6,
+            accelerator_batch=96,
+            learning_rate=2e-3,
+            warmup=100,
+            cooldown=0.6,
+            moving_average=0.995,
         )
     )
 
@@ -78,7 +105,9 @@ class UnetConfig:
     caption_dropout: float = 0.1
     snr_power: float = 0.0
     minutes: float = 130.0
-    optimisation: Optimisation = field(default=Optimisation(batch=8, learning_rate=1e-3))
+    optimisation: Optimisation = field(
+        default=Optimisation(batch=8, accelerator_batch=512, learning_rate=1e-3)
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,7 +127,9 @@ class ClipConfig:
     colours: float = 4.0
     minutes: float = 10.0
     optimisation: Optimisation = field(
-        default=Optimisation(batch=48, learning_rate=1e-3, warmup=50, moving_average=0.99)
+        default=Optimisation(
+            batch=48, accelerator_batch=512, learning_rate=1e-3, warmup=50, moving_average=0.99
+        )
     )
 
 
@@ -168,7 +199,9 @@ EMBEDDED_IMAGE_PROMPT = ImagePromptConfig(
     thumbnail=0.3,
     silent_start=True,
     minutes=20.0,
-    optimisation=Optimisation(batch=8, learning_rate=1e-3, warmup=40, moving_average=0.99),
+    optimisation=Optimisation(
+        batch=8, accelerator_batch=256, learning_rate=1e-3, warmup=40, moving_average=0.99
+    ),
 )
 """Settings for minutes on two CPU cores: noisy levels and pictures without a caption prevail."""
 
@@ -180,7 +213,9 @@ class LandmarkConfig:
     width: int = 32
     minutes: float = 6.0
     optimisation: Optimisation = field(
-        default=Optimisation(batch=16, learning_rate=2e-3, warmup=50, moving_average=0.995)
+        default=Optimisation(
+            batch=16, accelerator_batch=128, learning_rate=2e-3, warmup=50, moving_average=0.995
+        )
     )
 
 
@@ -189,23 +224,37 @@ class EmbeddedConfig:
     """The whole embedded model.
 
     pictures: rendered ones to learn from, half scenes and half faces. judged: unseen ones of each
-    kind that the stages are judged by.
+    kind that the stages are judged by. live: render while training, into the pool, in the place of
+    rendering beforehand; an accelerator always does. compiler: the backend of `torch.compile`.
     """
 
     size: int = SIZE
     pictures: int = 16384
     judged: int = 32
+    live: bool = False
+    pool: PoolConfig = field(default=PoolConfig())
+    compiler: str = "inductor"
     vae: VaeConfig = field(default=VaeConfig())
     clip: ClipConfig = field(default=ClipConfig())
     unet: UnetConfig = field(default=UnetConfig())
     image_prompt: ImagePromptConfig = field(default=EMBEDDED_IMAGE_PROMPT)
     landmarks: LandmarkConfig = field(default=LandmarkConfig())
 
+    def on_accelerator(self) -> EmbeddedConfig:
+        """The same with live pictures and with each stage's batch for an accelerator."""
+        stages = {
+            name: replace(stage, optimisation=stage.optimisation.on_accelerator())
+            for name, stage in vars(self).items()
+            if hasattr(stage, "optimisation")
+        }
+        return replace(self, live=True, **stages)
+
 
 TINY = EmbeddedConfig(
     size=32,
     pictures=8,
     judged=2,
+    pool=PoolConfig(block=4, blocks=2, every=2),
     vae=VaeConfig(
         channels=(8, 8, 8),
         groups=4,

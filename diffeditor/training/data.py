@@ -1,4 +1,6 @@
-"""Training pictures: a cache of rendered worlds for a CPU, or worlds rendered as they are needed.
+"""Training pictures: rendering worlds, and a cache of rendered ones for a CPU.
+
+An accelerator renders its own pictures as it trains, see `pool`.
 
 The cache is a folder of shards, `<kind>-<size>/<first seed>/`, each with `images.npy` (uint8
 (n, H, W, 3)), `detail.npy` (uint8 (n, H, W), see `Pictures`) and `labels.json` (captions and
@@ -23,18 +25,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from diffeditor.worlds import (
-    SceneSpec,
-    WorldSpec,
-    face_spec,
-    random_face,
-    random_scene,
-    render_batch,
-    scene_spec,
-)
+from diffeditor.training.draw import Draw
+from diffeditor.worlds import random_face, random_scene
 from diffeditor.worlds.faces import render_faces
 from diffeditor.worlds.scenes import render_scenes
-from diffeditor.worlds.world import to_uint8
 
 KINDS = ("scene", "face")
 SHARD = 256
@@ -65,17 +59,7 @@ class Pictures:
 class Source(Protocol):
     """Anything that training pictures can be drawn from."""
 
-    def draw(self, count: int, rng: np.random.Generator) -> Pictures: ...
-
-
-def spec_of(kind: str, seed: int) -> WorldSpec:
-    """The scene or face of this seed."""
-    return random_scene(seed) if kind == "scene" else random_face(seed)
-
-
-def caption_of(spec: WorldSpec) -> str:
-    """What `Render.caption` would say, without rendering."""
-    return scene_spec.caption(spec) if isinstance(spec, SceneSpec) else face_spec.caption(spec)
+    def draw(self, count: int, draw: Draw) -> Pictures: ...
 
 
 def render_missing(
@@ -98,19 +82,19 @@ def _render_shard(folder: Path, kind: str, size: int, job: tuple[int, int]) -> N
     """Render the seeds (first, count) into a new shard."""
     torch.set_num_threads(1)
     first, count = job
-    drawn = _scenes if kind == "scene" else _faces
     parts = [
-        drawn(range(start, min(start + RENDERED_AT_ONCE, first + count)), size)
+        rendered(kind, range(start, min(start + RENDERED_AT_ONCE, first + count)), size)
         for start in range(first, first + count, RENDERED_AT_ONCE)
     ]
     labels = {
         "captions": [text for part in parts for text in part.captions],
-        "landmarks": [points for part in parts for points in part.landmarks],
+        "landmarks": [_listed(points) for part in parts for points in part.landmarks],
     }
     folder.mkdir(parents=True, exist_ok=True)
     unfinished = Path(tempfile.mkdtemp(prefix=".part-", dir=folder))
-    np.save(unfinished / "images.npy", np.concatenate([part.images for part in parts]))
-    np.save(unfinished / "detail.npy", np.concatenate([part.detail for part in parts]))
+    images = torch.cat([part.images for part in parts]).permute(0, 2, 3, 1)
+    np.save(unfinished / "images.npy", images.contiguous().numpy())
+    np.save(unfinished / "detail.npy", torch.cat([part.detail for part in parts]).numpy())
     (unfinished / "labels.json").write_text(json.dumps(labels))
     try:
         os.replace(unfinished, folder / str(first))
@@ -118,30 +102,41 @@ def _render_shard(folder: Path, kind: str, size: int, job: tuple[int, int]) -> N
         shutil.rmtree(unfinished)
 
 
-class _Drawn(NamedTuple):
-    """Rendered worlds: images (n, H, W, 3) and detail (n, H, W), both uint8; JSON landmarks."""
+def _listed(points: np.ndarray) -> list[list[float]] | None:
+    """Landmarks as JSON holds them: null for a scene."""
+    return None if np.isnan(points).any() else points.tolist()
 
-    images: np.ndarray
-    detail: np.ndarray
+
+class Rendered(NamedTuple):
+    """Worlds of one kind: images (n, 3, H, W) and detail (n, H, W), uint8 and on the device.
+
+    landmarks: (n, 68, 2) in pixels, NaN for scenes.
+    """
+
+    images: Tensor
+    detail: Tensor
     captions: list[str]
-    landmarks: list[list[list[float]]] | list[None]
+    landmarks: np.ndarray
 
 
-def _scenes(seeds: Iterable[int], size: int) -> _Drawn:
-    buffers = render_scenes([random_scene(seed) for seed in seeds], size)
-    detail = (buffers.ids > 0).byte().numpy()
-    captions = list(buffers.captions)
-    return _Drawn(to_uint8(buffers.image), detail, captions, [None] * len(captions))
-
-
-def _faces(seeds: Iterable[int], size: int) -> _Drawn:
-    buffers = render_faces([random_face(seed) for seed in seeds], size)
-    detail = (buffers.parts["face"] | buffers.parts["hair"]).byte()
+def rendered(
+    kind: str, seeds: Iterable[int], size: int, device: torch.device | str = "cpu"
+) -> Rendered:
+    """The scenes or faces of these seeds, drawn together on a device."""
+    if kind == "scene":
+        scenes = render_scenes([random_scene(seed) for seed in seeds], size, device)
+        nowhere = np.full((len(scenes.captions), 68, 2), np.nan)
+        return Rendered(_bytes(scenes.image), (scenes.ids > 0).byte(), scenes.captions, nowhere)
+    faces = render_faces([random_face(seed) for seed in seeds], size, device)
+    detail = (faces.parts["face"] | faces.parts["hair"]).byte()
     for name in FINE_PARTS:
-        detail[buffers.parts[name]] = 2
-    return _Drawn(
-        to_uint8(buffers.image), detail.numpy(), list(buffers.captions), buffers.landmarks.tolist()
-    )
+        detail.masked_fill_(faces.parts[name], 2)
+    return Rendered(_bytes(faces.image), detail, faces.captions, faces.landmarks)
+
+
+def _bytes(images: Tensor) -> Tensor:
+    """Pictures with values in [0, 1] as uint8, on their device."""
+    return (images * 255).round().byte()
 
 
 class CachedWorlds:
@@ -194,9 +189,9 @@ class CachedWorlds:
             landmarks=torch.tensor(np.array(points), dtype=torch.float32),
         )
 
-    def draw(self, count: int, rng: np.random.Generator) -> Pictures:
+    def draw(self, count: int, draw: Draw) -> Pictures:
         """Pictures drawn with replacement."""
-        return self.take(rng.integers(len(self), size=count).tolist())
+        return self.take(draw.rng.integers(len(self), size=count).tolist())
 
     def batches(self, count: int) -> Iterator[Pictures]:
         """All pictures in their order, `count` at a time."""
@@ -204,40 +199,15 @@ class CachedWorlds:
             yield self.take(range(start, min(start + count, len(self))))
 
 
-class LiveWorlds:
-    """Worlds rendered on the device as they are drawn, each seen once: for an accelerator."""
-
-    def __init__(self, size: int, device: torch.device, kinds: Sequence[str] = KINDS) -> None:
-        self.size, self.device, self.kinds = size, device, tuple(kinds)
-
-    def draw(self, count: int, rng: np.random.Generator) -> Pictures:
-        """Equal shares of the kinds; landmarks and detail are not rendered (NaN and zeros)."""
-        images, captions = [], []
-        for kind, share in zip(self.kinds, _shares(count, len(self.kinds)), strict=True):
-            specs = [spec_of(kind, int(seed)) for seed in _fresh_seeds(rng, share)]
-            images.append(render_batch(specs, self.size, self.device) * 2 - 1)
-            captions += [caption_of(spec) for spec in specs]
-        return Pictures(
-            images=torch.cat(images),
-            detail=torch.zeros(count, self.size, self.size, dtype=torch.uint8),
-            captions=captions,
-            landmarks=torch.full((count, 68, 2), torch.nan),
-        )
-
-
 def to_signed(images: np.ndarray) -> Tensor:
     """float32 (B, 3, H, W) in [-1, 1] of uint8 (B, H, W, 3)."""
-    return torch.from_numpy(images).permute(0, 3, 1, 2).float() / 127.5 - 1
+    return signed(torch.from_numpy(images).permute(0, 3, 1, 2))
+
+
+def signed(images: Tensor) -> Tensor:
+    """uint8 pictures as float32 in [-1, 1], on their device."""
+    return images.float() / 127.5 - 1
 
 
 def _seed(shard: Path) -> int:
     return int(shard.name)
-
-
-def _shares(count: int, parts: int) -> list[int]:
-    return [count // parts + (part < count % parts) for part in range(parts)]
-
-
-def _fresh_seeds(rng: np.random.Generator, count: int) -> np.ndarray:
-    """Seeds between those of the training cache and of the pictures to judge by."""
-    return rng.integers(TRAINING, VALIDATION, size=count)

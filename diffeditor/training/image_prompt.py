@@ -13,7 +13,6 @@ first they only disturb.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
 from pathlib import Path
 
 import numpy as np
@@ -24,17 +23,17 @@ from torch import Tensor, nn
 
 from diffeditor.attention import AttentionPass, attached
 from diffeditor.backbones import StableDiffusion
+from diffeditor.device import to_device
 from diffeditor.image_prompt import STRETCHED, DecoupledProjections, ImagePrompt, ImagePromptEncoder
 from diffeditor.image_prompt import ImagePromptConfig as EncoderConfig
 from diffeditor.training.config import Dropout, ImagePromptConfig
 from diffeditor.training.data import Pictures
+from diffeditor.training.draw import Draw
 from diffeditor.training.export import export_image_prompt
-from diffeditor.training.latents import LatentSource
-from diffeditor.training.loop import Draw, fit
+from diffeditor.training.latents import Autocast, LatentSource
+from diffeditor.training.loop import fit
 from diffeditor.training.progress import Run
 from diffeditor.training.unet import add_noise, level_weights, stratified_timesteps
-
-Autocast = Callable[[], AbstractContextManager[None]]
 
 RUN_NAME = "image-prompt"
 """Of the checkpoint and the log."""
@@ -107,8 +106,8 @@ def as_clip_sees(images: Tensor, side: int) -> Tensor:
     """`diffeditor.image_prompt.clip_pixels` for tensors (B, 3, H, W) in [-1, 1]."""
     stretched = F.interpolate(images, (STRETCHED, STRETCHED), mode="bicubic", antialias=True)
     shrunk = F.interpolate(stretched, (side, side), mode="bicubic", antialias=True)
-    mean, deviation = (torch.tensor(x, device=images.device) for x in (CLIP_MEAN, CLIP_STD))
-    return ((shrunk.clamp(-1, 1) + 1) / 2 - mean[:, None, None]) / deviation[:, None, None]
+    channels = zip(((shrunk.clamp(-1, 1) + 1) / 2).unbind(1), CLIP_MEAN, CLIP_STD, strict=True)
+    return torch.stack([(one - mean) / deviation for one, mean, deviation in channels], dim=1)
 
 
 def dropped(
@@ -123,7 +122,7 @@ def dropped(
     untold = both | (u >= 1 - shares.caption)
     shown = ~(both | ((u >= shares.both) & (u < shares.both + shares.image)))
     told = ["" if drop else caption for drop, caption in zip(untold, captions, strict=True)]
-    kept = torch.from_numpy(shown).to(pixels.device)
+    kept = to_device(torch.from_numpy(shown), pixels.device)
     return told, pixels * kept[:, None, None, None], kept
 
 
@@ -175,7 +174,7 @@ class ImagePromptObjective:
     def __call__(self, model: nn.Module, draw: Draw) -> Tensor:
         config, device = self.config, self.frozen.device
         with self.autocast():
-            z_0, drawn = self.source.draw(config.optimisation.batch, draw.rng)
+            z_0, drawn = self.source.draw(config.optimisation.batch, draw)
             z_0 = z_0.float().to(device)
             pixels = clip_view(self.frozen, drawn)
             captions, pixels, shown = dropped(drawn.captions, pixels, config.dropout, draw.rng)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 
+from diffeditor.device import AUTO
 from diffeditor.errors import InvalidSetting
 from diffeditor.training.config import (
     EMBEDDED_IMAGE_PROMPT,
@@ -67,7 +68,7 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_machine(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--device", choices=("auto", "cpu"), default="auto")
+    parser.add_argument("--device", default=AUTO, help="auto, cpu, or an accelerator's name")
     parser.add_argument("--processes", type=int, default=1, help="training processes on a CPU")
     parser.add_argument("--precision", choices=("no", "bf16", "fp16"), help="default: the fastest")
     parser.add_argument(

@@ -13,10 +13,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from diffeditor.device import to_device
 from diffeditor.faces import CELL, FLAT, INPUT, LandmarkNet, peaks, positions
 from diffeditor.training.config import LandmarkConfig
 from diffeditor.training.data import Source
-from diffeditor.training.loop import Draw
+from diffeditor.training.draw import Draw
 from diffeditor.training.pictures import save_sheet
 
 SPREAD = 1.0
@@ -44,13 +45,14 @@ class LandmarkObjective:
 
     def __call__(self, model: nn.Module, draw: Draw) -> Tensor:
         count = self.config.optimisation.batch
-        drawn = self.faces.draw(count, draw.rng)
-        others = self.others.draw(max(1, count // 4), draw.rng)
+        drawn = self.faces.draw(count, draw)
+        scenes = self.others.draw(max(1, count // 4), draw)
         scale = INPUT / drawn.images.shape[-1]
-        images, points = moved(to_input(drawn.images), drawn.landmarks * scale, draw.rng)
-        shown = torch.cat([images, to_input(others.images)])
-        logits = model(spoiled(shown, draw.rng).to(self.device)).float()
-        points = points.to(self.device)
+        held = (drawn.images, drawn.landmarks, scenes.images)
+        images, points, others = (to_device(one, self.device) for one in held)
+        images, points = moved(to_input(images), points * scale, draw.rng)
+        shown = torch.cat([images, to_input(others)])
+        logits = model(spoiled(shown, draw)).float()
         target = bumps(points, logits.shape[-1])
         flat = torch.full_like(logits[count:], 1 / logits[0, 0].numel()).flatten(2)
         wanted = torch.cat([target, flat])
@@ -72,9 +74,14 @@ def moved(images: Tensor, points: Tensor, rng: np.random.Generator) -> tuple[Ten
     What comes into the frame repeats the border. Points may leave the frame by a little.
     """
     count, side = len(images), images.shape[-1]
-    angle = torch.from_numpy(rng.uniform(-TURN, TURN, count)).float()
-    zoom = torch.from_numpy(rng.uniform(*ZOOM, count)).float()
-    shift = torch.from_numpy(rng.uniform(-SHIFT, SHIFT, (count, 2))).float()
+    angle, zoom, shift = (
+        _at(images, values)
+        for values in (
+            rng.uniform(-TURN, TURN, count),
+            rng.uniform(*ZOOM, count),
+            rng.uniform(-SHIFT, SHIFT, (count, 2)),
+        )
+    )
     cos, sin = angle.cos(), angle.sin()
     turn = torch.stack([cos, -sin, sin, cos], dim=-1).view(-1, 2, 2)
     forward = zoom[:, None, None] * turn
@@ -86,18 +93,23 @@ def moved(images: Tensor, points: Tensor, rng: np.random.Generator) -> tuple[Ten
     return taken, (points - centre) @ forward.transpose(1, 2) + centre + shift[:, None]
 
 
-def spoiled(images: Tensor, rng: np.random.Generator) -> Tensor:
+def _at(images: Tensor, values: np.ndarray) -> Tensor:
+    """Random numbers as float32 where the pictures are."""
+    return to_device(torch.from_numpy(values).float(), images.device)
+
+
+def spoiled(images: Tensor, draw: Draw) -> Tensor:
     """The pictures in other colours and contrasts, some of them gray, blurred or noisy."""
-    count = len(images)
-    gain = torch.from_numpy(rng.uniform(0.7, 1.25, (count, 3, 1, 1))).float()
-    lift = torch.from_numpy(rng.uniform(-0.2, 0.2, (count, 3, 1, 1))).float()
+    count, rng = len(images), draw.rng
+    gain = _at(images, rng.uniform(0.7, 1.25, (count, 3, 1, 1)))
+    lift = _at(images, rng.uniform(-0.2, 0.2, (count, 3, 1, 1)))
     changed = images * gain + lift
-    gray = torch.from_numpy(rng.random((count, 1, 1, 1)) < 0.1)
+    gray = _at(images, rng.random((count, 1, 1, 1))) < 0.1
     changed = torch.where(gray, changed.mean(1, keepdim=True), changed)
-    soft = torch.from_numpy(rng.random((count, 1, 1, 1)) < 0.3)
+    soft = _at(images, rng.random((count, 1, 1, 1))) < 0.3
     changed = torch.where(soft, F.avg_pool2d(changed, 3, 1, 1, count_include_pad=False), changed)
-    grain = torch.from_numpy(rng.uniform(0.0, 0.08, (count, 1, 1, 1))).float()
-    noise = torch.from_numpy(rng.standard_normal(changed.shape, dtype=np.float32))
+    grain = _at(images, rng.uniform(0.0, 0.08, (count, 1, 1, 1)))
+    noise = torch.randn(changed.shape, generator=draw.generator, device=images.device)
     spoilt = (changed + grain * noise).clamp(-1, 1)
     return spoilt.contiguous(memory_format=torch.channels_last)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
@@ -18,19 +18,24 @@ from torch import Tensor
 
 from diffeditor.training.captions import varied
 from diffeditor.training.data import CachedWorlds, Pictures, Source
+from diffeditor.training.draw import Draw
 
 BATCH = 16
+
+Autocast = Callable[[], AbstractContextManager[None]]
+"""Sets the precision of what runs within the block."""
 
 Encode = Callable[[Tensor], Tensor]
 """Pictures (B, 3, H, W) in [-1, 1] on any device -> scaled latents z_0 (B, 4, h, w)."""
 
 
-def posterior_mean(vae: AutoencoderKL) -> Encode:
-    """The encoder of an autoencoder."""
+def posterior_mean(vae: AutoencoderKL, autocast: Autocast = nullcontext) -> Encode:
+    """The encoder of an autoencoder, in the precision that `autocast` sets on any thread."""
 
     @torch.no_grad()
     def encode(pictures: Tensor) -> Tensor:
-        encoded = vae.encode(pictures.to(vae.device)).latent_dist
+        with autocast():
+            encoded = vae.encode(pictures.to(vae.device)).latent_dist
         return encoded.mean * vae.config.scaling_factor
 
     return encode
@@ -48,7 +53,7 @@ def fingerprint(vae: AutoencoderKL) -> str:
 class LatentSource(Protocol):
     """Anything that latents can be drawn from, with the pictures that they encode."""
 
-    def draw(self, count: int, rng: np.random.Generator) -> tuple[Tensor, Pictures]: ...
+    def draw(self, count: int, draw: Draw) -> tuple[Tensor, Pictures]: ...
 
 
 class EncodedWorlds:
@@ -60,22 +65,22 @@ class EncodedWorlds:
         shards = [np.load(_file(shard, key), mmap_mode="r") for shard in worlds.shards]
         self._where = [(shard, i) for shard in shards for i in range(len(shard))]
 
-    def draw(self, count: int, rng: np.random.Generator) -> tuple[Tensor, Pictures]:
+    def draw(self, count: int, draw: Draw) -> tuple[Tensor, Pictures]:
         """Latents z_0 (B, 4, h, w), float32, drawn with replacement, and their pictures."""
-        indices = rng.integers(len(self._where), size=count).tolist()
+        indices = draw.rng.integers(len(self._where), size=count).tolist()
         rows = np.stack([shard[i] for shard, i in (self._where[index] for index in indices)])
         return torch.from_numpy(rows).float(), self.worlds.take(indices)
 
 
 class LiveLatents:
-    """Latents of pictures that are encoded as they are drawn."""
+    """Latents of pictures that are encoded as they are drawn, on the calling thread."""
 
     def __init__(self, pictures: Source, encode: Encode) -> None:
         self.pictures, self.encode = pictures, encode
 
-    def draw(self, count: int, rng: np.random.Generator) -> tuple[Tensor, Pictures]:
+    def draw(self, count: int, draw: Draw) -> tuple[Tensor, Pictures]:
         """Latents and their pictures."""
-        drawn = self.pictures.draw(count, rng)
+        drawn = self.pictures.draw(count, draw)
         return self.encode(drawn.images), drawn
 
 
@@ -85,18 +90,17 @@ class Reworded:
     def __init__(self, latents: LatentSource) -> None:
         self.latents = latents
 
-    def draw(self, count: int, rng: np.random.Generator) -> tuple[Tensor, Pictures]:
+    def draw(self, count: int, draw: Draw) -> tuple[Tensor, Pictures]:
         """Latents and their pictures."""
-        z_0, drawn = self.latents.draw(count, rng)
-        captions = [varied(caption, rng) for caption in drawn.captions]
+        z_0, drawn = self.latents.draw(count, draw)
+        captions = [varied(caption, draw.rng) for caption in drawn.captions]
         return z_0, replace(drawn, captions=captions)
 
 
 def encoded_worlds(worlds: CachedWorlds, vae: AutoencoderKL, who: Accelerator) -> EncodedWorlds:
     """Cached worlds and their latents, encoded now where they are not yet."""
-    key, encode = fingerprint(vae), posterior_mean(vae)
-    with who.autocast():
-        encode_missing(worlds, encode, key, who.process_index, who.num_processes)
+    key, encode = fingerprint(vae), posterior_mean(vae, who.autocast)
+    encode_missing(worlds, encode, key, who.process_index, who.num_processes)
     who.wait_for_everyone()
     return EncodedWorlds(worlds, key)
 

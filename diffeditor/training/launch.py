@@ -19,7 +19,9 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
+from accelerate import Accelerator
 
+from diffeditor.device import HOST, multiplies_bfloat16
 from diffeditor.errors import Cancelled, DiffEditorError
 
 
@@ -34,10 +36,16 @@ STOPPED = 3
 """Exit status of a process that a signal ended in good order."""
 
 
-def best_precision(cpu: bool) -> str:
-    """bf16 where the processor or the accelerator multiplies it fast."""
-    fast = torch.cpu._is_avx512_bf16_supported() if cpu else torch.accelerator.is_available()
-    return "bf16" if fast else "no"
+def best_precision(device: torch.device) -> str:
+    """bf16 where the device has instructions for it: its range needs no scaling of the loss."""
+    return "bf16" if multiplies_bfloat16(device) else "no"
+
+
+def accelerator_on(device: torch.device, precision: str) -> Accelerator:
+    """Accelerate's door to a device that `find_device` found."""
+    if device.type != HOST.type:
+        torch.accelerator.set_device_index(device)
+    return Accelerator(cpu=device.type == HOST.type, mixed_precision=precision)
 
 
 def launch(work: Callable[..., None], processes: int, *args: Any) -> None:

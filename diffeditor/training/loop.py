@@ -12,11 +12,9 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-import numpy as np
 import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
@@ -24,6 +22,7 @@ from torch import Tensor, nn
 from diffeditor.errors import Cancelled
 from diffeditor.training.checkpoint import read_checkpoint, write_checkpoint
 from diffeditor.training.config import Optimisation
+from diffeditor.training.draw import Draw
 from diffeditor.training.progress import Progress, Run, Snapshot, State, share_mean
 
 LOCAL_STEPS = 8
@@ -33,26 +32,6 @@ LOCAL_STEPS = 8
 def local_steps(device: torch.device) -> int:
     """Steps between two meetings of the processes that suit this kind of device."""
     return LOCAL_STEPS if device.type == "cpu" else 1
-
-
-@dataclass(frozen=True, kw_only=True)
-class Draw:
-    """What is random in one call of the objective, and how far the run is (progress in [0, 1]).
-
-    call: how many calls this process made before, in this run and those that it goes on from.
-    """
-
-    call: int
-    progress: float
-    rng: np.random.Generator
-    generator: torch.Generator
-
-    @classmethod
-    def of(cls, seed: int, process: int, call: int, progress: float, device: torch.device) -> Draw:
-        """The draw of this call; equal arguments give equal draws."""
-        rng = np.random.default_rng((seed, process, call))
-        generator = torch.Generator(device).manual_seed(int(rng.integers(1 << 62)))
-        return cls(call=call, progress=progress, rng=rng, generator=generator)
 
 
 class Objective(Protocol):
@@ -92,6 +71,8 @@ def fit(
     accelerator = run.accelerator
     average = moving_average(model).to(accelerator.device)
     trained = accelerator.prepare_model(model, evaluation_mode=True)
+    if run.compiler is not None:  # after the average was copied, which is run as it is
+        trained.compile(backend=run.compiler)
     optimiser = accelerator.prepare_optimizer(_optimiser(model, settings))
     path = run.directory / name
     state = _load(path, model, average, optimiser, accelerator)

@@ -34,7 +34,8 @@ class Run:
 
     directory: checkpoints and logs. steps: stop after so many, whatever the clock says.
     meet_every: steps that a process takes on its own before all average their weights; with 1 they
-    average their gradients instead. checkpoint_every, snapshot_every: minutes.
+    average their gradients instead. compiler: a backend of `torch.compile` for the model, None to
+    run it as it is. checkpoint_every, snapshot_every: minutes.
     """
 
     directory: Path
@@ -43,6 +44,7 @@ class Run:
     meet_every: int
     steps: int | None = None
     seed: int = 0
+    compiler: str | None = None
     checkpoint_every: float = 3.0
     snapshot_every: float = 10.0
 
@@ -71,7 +73,7 @@ class Progress:
         self.name, self.run, self.state = name, run, state
         self.weights, self.moments = weights, moments
         self.told = self.stopped = False
-        self.smooth: float | None = None
+        self.smooth: Tensor | None = None
         self.start = time.monotonic() - 60 * state.minutes
         self.since = (time.monotonic(), state.step)
         self.last = {"checkpoint": state.minutes, "snapshot": state.minutes}
@@ -120,18 +122,21 @@ class Progress:
         return True
 
     def record(self, loss: Tensor, rate: float) -> None:
-        """Note a step, and every LOG_EVERY steps print and keep a line."""
-        value = float(loss)
-        self.smooth = value if self.smooth is None else 0.98 * self.smooth + 0.02 * value
+        """Note a step, and every LOG_EVERY steps print and keep a line.
+
+        Only then is the loss read: reading it makes the host wait for the device.
+        """
+        self.smooth = loss if self.smooth is None else self.smooth.lerp(loss, 0.02)
         if self.state.step % LOG_EVERY:
             return
-        self.state.history.append((self.state.step, self.state.minutes, self.smooth))
+        smooth = float(self.smooth)
+        self.state.history.append((self.state.step, self.state.minutes, smooth))
         now, (then, step) = time.monotonic(), self.since
         self.since = (now, self.state.step)
         pace = (self.state.step - step) / max(now - then, 1e-9)
         self.run.accelerator.print(
             f"{self.name} {self.state.minutes:.1f} min, step {self.state.step}, "
-            f"{pace:.2f} steps/s, loss {self.smooth:.4f}, rate {rate:.1e}",
+            f"{pace:.2f} steps/s, loss {smooth:.4f}, rate {rate:.1e}",
             flush=True,
         )
 

@@ -32,6 +32,7 @@ from diffeditor.errors import InvalidImage, InvalidSetting
 from diffeditor.geometry import Size
 from diffeditor.images import load_image, resize_image
 from diffeditor.training.data import Pictures, to_signed
+from diffeditor.training.draw import Draw
 
 PICTURE_ENDINGS = ("jpg", "jpeg", "png", "webp")
 TEXT_ENDING, FACTS_ENDING = "txt", "json"
@@ -164,7 +165,7 @@ class ShardPictures:
     def _held_out(self) -> int:
         return min(HELD_OUT, len(self.shards[0]) // 2)
 
-    def draw(self, count: int, rng: np.random.Generator) -> Pictures:
+    def draw(self, count: int, draw: Draw) -> Pictures:
         """Pictures drawn with replacement; corrupt ones are skipped, counted and drawn again.
 
         Raises:
@@ -172,7 +173,7 @@ class ShardPictures:
         """
         samples: list[Sample] = []
         for _ in range(TRIES):
-            drawn = [self._place(rng) for _ in range(count - len(samples))]
+            drawn = [self._place(draw.rng) for _ in range(count - len(samples))]
             read = [one for one in self._readers.map(self._read, drawn) if one is not None]
             self._note_skipped(len(drawn) - len(read))
             samples += read

@@ -7,24 +7,22 @@ from collections.abc import Callable
 from dataclasses import replace
 from types import MappingProxyType
 
-import numpy as np
 from diffusers import AutoencoderKL
 from torch import nn
 
 from diffeditor.backbones.stable_diffusion import IMAGE_PROMPT_FILE
 from diffeditor.training import export
 from diffeditor.training.clip import ClipJudge, ClipObjective, build_reader
-from diffeditor.training.data import CachedWorlds
 from diffeditor.training.image_prompt import fit_image_prompt
 from diffeditor.training.landmarks import LandmarkJudge, LandmarkObjective, build_landmark_net
 from diffeditor.training.latents import (
     LatentSource,
-    LiveLatents,
     Reworded,
     encoded_worlds,
     posterior_mean,
 )
 from diffeditor.training.loop import fit
+from diffeditor.training.pool import LatentPool
 from diffeditor.training.unet import UnetJudge, UnetObjective, build_denoiser
 from diffeditor.training.vae import (
     Autoencoder,
@@ -49,11 +47,11 @@ def train_vae(shop: Workshop) -> None:
     config = shop.config.vae
     if shop.settings.start is not None:
         config = replace(config, anchor=0.0)
-    standard = shop.source().draw(STANDARD, np.random.default_rng(shop.settings.seed)).images
+    standard = shop.standard(STANDARD)
 
     def finished(model: nn.Module) -> AutoencoderKL:
         vae = copy.deepcopy(model.vae)
-        standardise(vae, standard.to(shop.device))
+        standardise(vae, standard)
         return vae
 
     vae = build_vae(config, shop.config.size, shop.settings.seed)
@@ -113,11 +111,11 @@ def train_unet(shop: Workshop) -> None:
 
 
 def latent_source(shop: Workshop) -> LatentSource:
-    """Latents to learn from: encoded now where they are not yet, or made as they are drawn."""
-    vae, source = shop.exported_vae(), shop.source()
-    if isinstance(source, CachedWorlds):
-        return encoded_worlds(source, vae, shop.accelerator)
-    return LiveLatents(source, posterior_mean(vae))
+    """Latents to learn from: encoded now where they are not yet, or as pictures are rendered."""
+    vae = shop.exported_vae()
+    if shop.config.live:
+        return LatentPool(shop.pool(encode=posterior_mean(vae, shop.accelerator.autocast)))
+    return encoded_worlds(shop.cached(), vae, shop.accelerator)
 
 
 def train_image_prompt(shop: Workshop) -> None:
@@ -150,7 +148,7 @@ def train_landmarks(shop: Workshop) -> None:
 
     model = build_landmark_net(config, shop.settings.seed)
     objective = LandmarkObjective(
-        config, shop.cached(("face",)), shop.cached(("scene",)), shop.device
+        config, shop.source(("face",)), shop.source(("scene",)), shop.device
     )
     fit("landmarks", objective, model, config.optimisation, shop.run("landmarks"), snapshot)
 

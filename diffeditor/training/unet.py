@@ -19,10 +19,11 @@ from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
 from torch import Tensor, nn
 from transformers import CLIPTextModel, CLIPTokenizer
 
-from diffeditor.training.captions import varied
+from diffeditor.device import to_device
+from diffeditor.training.captions import token_ids, varied
 from diffeditor.training.config import LATENT_CHANNELS, UnetConfig
+from diffeditor.training.draw import Draw
 from diffeditor.training.latents import LatentSource
-from diffeditor.training.loop import Draw
 from diffeditor.training.pictures import save_sheet
 
 JUDGED_LEVELS = (1, 50, 100, 200, 400, 600, 800, 999)
@@ -88,10 +89,7 @@ def _unet(config: UnetConfig, cells: int, text_width: int) -> UNet2DConditionMod
 
 def tokenize(tokenizer: CLIPTokenizer, captions: Sequence[str], device: torch.device) -> Tensor:
     """Token ids (B, L), padded and cut to the length of the model."""
-    rows = tokenizer(
-        list(captions), padding="max_length", truncation=True, return_tensors="pt"
-    ).input_ids
-    return rows.to(device)
+    return to_device(token_ids(tokenizer, captions), device)
 
 
 def dropped(captions: Sequence[str], share: float, rng: np.random.Generator) -> list[str]:
@@ -139,7 +137,7 @@ class UnetObjective:
         self.weights = level_weights(self.alphas_cumprod, config.snr_power)
 
     def __call__(self, model: nn.Module, draw: Draw) -> Tensor:
-        z_0, drawn = self.source.draw(self.config.optimisation.batch, draw.rng)
+        z_0, drawn = self.source.draw(self.config.optimisation.batch, draw)
         z_0 = z_0.to(self.device)
         ids = tokenize(
             self.tokenizer,

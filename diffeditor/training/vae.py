@@ -15,10 +15,11 @@ import torch.nn.functional as F
 from diffusers import AutoencoderKL
 from torch import Tensor, nn
 
+from diffeditor.device import to_device
 from diffeditor.errors import DiffEditorError
 from diffeditor.training.config import LATENT_CHANNELS, VaeConfig
 from diffeditor.training.data import Pictures, Source
-from diffeditor.training.loop import Draw
+from diffeditor.training.draw import Draw
 from diffeditor.training.pictures import save_sheet
 
 FIRST_LOGVAR = -6.0
@@ -81,9 +82,10 @@ class VaeObjective:
 
     def __init__(self, config: VaeConfig, source: Source, factor: int, device: torch.device):
         self.config, self.source, self.factor, self.device = config, source, factor, device
+        self.detail = torch.tensor(config.detail, device=device)
 
     def __call__(self, model: nn.Module, draw: Draw) -> Tensor:
-        drawn = self.source.draw(self.config.optimisation.batch, draw.rng)
+        drawn = self.source.draw(self.config.optimisation.batch, draw)
         crops, weight = self._crops(drawn, draw)
         side = crops.shape[-1] // self.factor
         noise = torch.randn(
@@ -107,14 +109,13 @@ class VaeObjective:
         """Random squares, half of the steps mirrored, and the weight (B, 1, h, w) of each pixel."""
         side, full = self.config.crop, drawn.images.shape[-1]
         corners = draw.rng.integers(full - side + 1, size=(len(drawn.images), 2)).tolist()
-        weights = torch.tensor(self.config.detail)[drawn.detail.long()][:, None]
-        both = torch.cat([drawn.images, weights], dim=1)
+        images, detail = (to_device(one, self.device) for one in (drawn.images, drawn.detail))
+        both = torch.cat([images, self.detail[detail.long()][:, None]], dim=1)
         cut = [p[:, y : y + side, x : x + side] for p, (y, x) in zip(both, corners, strict=True)]
         crops, weights = torch.stack(cut).split([3, 1], dim=1)
         if draw.rng.random() < 0.5:
             crops, weights = crops.flip(-1), weights.flip(-1)
-        crops = crops.to(self.device).contiguous(memory_format=torch.channels_last)
-        return crops, weights.to(self.device)
+        return crops.contiguous(memory_format=torch.channels_last), weights
 
 
 def reconstruction_loss(made: Tensor, true: Tensor, weight: Tensor) -> Tensor:

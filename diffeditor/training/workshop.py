@@ -11,21 +11,27 @@ from pathlib import Path
 import torch
 from accelerate import Accelerator
 from diffusers import AutoencoderKL, ModelMixin
+from torch import Tensor
 from transformers import CLIPTextModel, CLIPTokenizer
 
 from diffeditor.backbones import StableDiffusion, load_stable_diffusion
+from diffeditor.device import HOST
 from diffeditor.errors import ModelUnavailable
 from diffeditor.training.captions import load_tokenizer
 from diffeditor.training.config import EmbeddedConfig
 from diffeditor.training.data import (
     KINDS,
+    TRAINING,
     VALIDATION,
     CachedWorlds,
-    LiveWorlds,
     Pictures,
     Source,
+    rendered,
+    signed,
 )
+from diffeditor.training.latents import Encode
 from diffeditor.training.loop import local_steps
+from diffeditor.training.pool import Pool
 from diffeditor.training.progress import Run
 
 MEASURED_FILE = "measured.json"
@@ -42,9 +48,9 @@ class Settings:
     """One call of the trainer; goes to every process.
 
     output: the model's folder. runs: checkpoints, logs and sheets. minutes: per stage, by name.
-    steps: upper bound of every stage. live: render on the device instead of reading the cache.
-    precision: of accelerate, "no", "bf16" or "fp16". start: a model whose autoencoder and UNet a
-    run without a checkpoint begins from.
+    steps: upper bound of every stage. device: what `config` is for.
+    precision: of accelerate, "no", "bf16" or "fp16". compiles: whether `torch.compile` is used.
+    start: a model whose autoencoder and UNet a run without a checkpoint begins from.
     """
 
     stages: tuple[str, ...]
@@ -55,9 +61,9 @@ class Settings:
     minutes: dict[str, float]
     steps: int | None = None
     seed: int = 0
-    cpu: bool = True
-    live: bool = False
+    device: torch.device = HOST
     precision: str = "no"
+    compiles: bool = False
     snapshot_every: float = 10.0
     start: Path | None = None
 
@@ -91,6 +97,7 @@ class Workshop:
             meet_every=local_steps(self.device),
             steps=self.settings.steps,
             seed=self.settings.seed,
+            compiler=self.config.compiler if self.settings.compiles else None,
             snapshot_every=self.settings.snapshot_every,
         )
 
@@ -103,11 +110,27 @@ class Workshop:
             count=self.config.pictures // len(KINDS),
         )
 
+    def pool(self, kinds: Sequence[str] = KINDS, encode: Encode | None = None) -> Pool:
+        """Pictures that are rendered while the model learns from them."""
+        return Pool(
+            self.config.pool,
+            self.config.size,
+            self.device,
+            kinds=kinds,
+            seed=self.settings.seed,
+            process=self.accelerator.process_index,
+            encode=encode,
+        )
+
     def source(self, kinds: Sequence[str] = KINDS) -> Source:
-        """Pictures to learn from, cached or rendered as they are drawn."""
-        if self.settings.live:
-            return LiveWorlds(self.config.size, self.device, kinds)
-        return self.cached(kinds)
+        """Pictures to learn from, cached or rendered while training."""
+        return self.pool(kinds) if self.config.live else self.cached(kinds)
+
+    def standard(self, count: int) -> Tensor:
+        """The first pictures to learn from, (B, 3, H, W) in [-1, 1] on the device."""
+        seeds = range(TRAINING, TRAINING + count // len(KINDS))
+        parts = [rendered(kind, seeds, self.config.size, self.device).images for kind in KINDS]
+        return signed(torch.cat(parts))
 
     @cached_property
     def judged(self) -> Pictures:

@@ -1,5 +1,6 @@
 """A tiny embedded model, trained once for a few steps on a few pictures."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,8 @@ def model(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def fresh_accelerate() -> None:
+def fresh_accelerate() -> Iterator[None]:
     """Let each test choose its own precision; accelerate remembers the first one it saw."""
+    AcceleratorState._reset_state(reset_partial_state=True)
+    yield
     AcceleratorState._reset_state(reset_partial_state=True)

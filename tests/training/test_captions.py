@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from transformers import CLIPTokenizer
@@ -12,6 +13,7 @@ from diffeditor.training.captions import (
     MAX_LENGTH,
     learn_merges,
     load_tokenizer,
+    token_ids,
     varied,
     vocabulary,
     write_tokenizer,
@@ -51,6 +53,15 @@ def test_any_text_is_spelled_without_unknown_tokens(tokenizer: CLIPTokenizer, te
     assert ids[0] == tokenizer.bos_token_id
     assert ids[-1] == tokenizer.eos_token_id
     assert "<|" in text or tokenizer.unk_token_id not in ids[1:-1]
+
+
+@given(text=st.text(max_size=60) | st.lists(st.sampled_from(vocabulary())).map(" ".join))
+def test_ids_of_remembered_words_are_those_of_the_tokenizer(
+    tokenizer: CLIPTokenizer, text: str
+) -> None:
+    texts = [text, "", "a red ball, a blue cube's top and 12 rings " * 4]
+    whole = tokenizer(texts, padding="max_length", truncation=True, return_tensors="pt").input_ids
+    assert torch.equal(token_ids(tokenizer, texts), whole)
 
 
 def test_unknown_words_fall_apart_into_letters(tokenizer: CLIPTokenizer) -> None:

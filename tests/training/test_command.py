@@ -185,8 +185,9 @@ def test_a_start_of_another_size_is_refused(model: Path, cache: Path, tmp_path: 
 def test_unknown_stages_and_devices_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidSetting, match="vae"):
         train_embedded("gan", output=tmp_path)
-    with pytest.raises(InvalidSetting, match="auto or cpu"):
-        train_embedded("vae", output=tmp_path, device="tpu")
+    for name in ("tpu", "meta"):
+        with pytest.raises(InvalidSetting, match=f"no device '{name}' here"):
+            train_embedded("vae", output=tmp_path, device=name)
 
 
 def test_minutes_are_shared_out_over_all_stages() -> None:
@@ -204,7 +205,7 @@ def test_the_command_line_reaches_every_argument(monkeypatch: pytest.MonkeyPatch
     add_arguments(parser)
     line = (
         "--stage unet --output o --runs r --cache c --minutes 2 --max-steps 3 --pictures 4 "
-        "--device cpu --processes 2 --precision no --snapshot-every 5 --seed 6 --start s"
+        "--device cpu --processes 2 --precision no --compile --snapshot-every 5 --seed 6 --start s"
     )
     command.run(parser.parse_args(line.split()))
     assert called == {
@@ -218,6 +219,7 @@ def test_the_command_line_reaches_every_argument(monkeypatch: pytest.MonkeyPatch
         "device": "cpu",
         "processes": 2,
         "precision": "no",
+        "compile": True,
         "snapshot_every": 5.0,
         "seed": 6,
         "start": Path("s"),

@@ -1,4 +1,4 @@
-"""The cache of rendered worlds and the worlds rendered as they are drawn."""
+"""The cache of rendered worlds."""
 
 from pathlib import Path
 
@@ -10,9 +10,10 @@ from diffeditor.training.data import (
     TRAINING,
     VALIDATION,
     CachedWorlds,
-    LiveWorlds,
     render_missing,
+    rendered,
 )
+from diffeditor.training.draw import Draw
 from diffeditor.worlds import random_face, random_scene, render
 
 SIZE = 32
@@ -64,16 +65,14 @@ def test_an_empty_cache_is_refused(tmp_path: Path) -> None:
 
 def test_draws_repeat_with_their_generator(folder: Path) -> None:
     worlds = CachedWorlds.open(folder, SIZE)
-    one, two = (worlds.draw(5, np.random.default_rng(4)) for _ in range(2))
+    one, two = (worlds.draw(5, Draw.of(4, 0, 0, 0.0, torch.device("cpu"))) for _ in range(2))
     assert torch.equal(one.images, two.images)
     assert one.captions == two.captions
 
 
-def test_live_worlds_are_new_pictures_of_both_kinds() -> None:
-    live = LiveWorlds(SIZE, torch.device("cpu"))
-    drawn = live.draw(3, np.random.default_rng(0))
+def test_faces_are_drawn_where_they_are_wanted() -> None:
+    """A tensor left on the host would not mix with those of the device."""
+    drawn = rendered("face", range(3), SIZE, "meta")
     assert drawn.images.shape == (3, 3, SIZE, SIZE)
-    assert -1 <= float(drawn.images.min()) < 0 < float(drawn.images.max()) <= 1
-    assert sum(" face " in f" {text} " for text in drawn.captions) == 1
-    again = live.draw(3, np.random.default_rng(1))
-    assert set(again.captions) != set(drawn.captions)
+    assert {drawn.images.device.type, drawn.detail.device.type} == {"meta"}
+    assert np.isfinite(drawn.landmarks).all()

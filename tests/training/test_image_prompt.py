@@ -14,6 +14,7 @@ from diffeditor.backbones import StableDiffusion
 from diffeditor.image_prompt import clip_pixels
 from diffeditor.training.config import TINY, Dropout
 from diffeditor.training.data import Pictures
+from diffeditor.training.draw import Draw
 from diffeditor.training.image_prompt import (
     ImagePromptJudge,
     ImagePromptObjective,
@@ -24,7 +25,6 @@ from diffeditor.training.image_prompt import (
     led,
 )
 from diffeditor.training.latents import LiveLatents
-from diffeditor.training.loop import Draw
 from diffeditor.worlds import random_face, render
 from tests.tiny import load_tiny_model
 
@@ -34,9 +34,9 @@ CPU = torch.device("cpu")
 class Noise:
     """Pictures of nothing but noise, all with the same caption."""
 
-    def draw(self, count: int, rng: np.random.Generator) -> Pictures:
+    def draw(self, count: int, draw: Draw) -> Pictures:
         return Pictures(
-            images=torch.from_numpy(rng.uniform(-1, 1, (count, 3, 64, 64))).float(),
+            images=torch.from_numpy(draw.rng.uniform(-1, 1, (count, 3, 64, 64))).float(),
             detail=torch.zeros(count, 64, 64, dtype=torch.uint8),
             captions=["a red ball"] * count,
             landmarks=torch.full((count, 68, 2), torch.nan),
@@ -146,7 +146,7 @@ def test_the_target_is_what_the_schedule_reads_as_the_noise(
 
 
 def test_errors_are_measured_with_the_own_another_and_no_picture(frozen: StableDiffusion) -> None:
-    judged = Noise().draw(3, np.random.default_rng(0))
+    judged = Noise().draw(3, Draw.of(0, 0, 0, 0.0, CPU))
     judge = ImagePromptJudge(frozen, judged, batch=2, autocast=nullcontext)
     learner = build_learner(TINY.image_prompt, frozen)
 
@@ -161,7 +161,7 @@ def test_errors_are_measured_with_the_own_another_and_no_picture(frozen: StableD
 
 
 def test_batches_of_the_judge_do_not_matter(frozen: StableDiffusion) -> None:
-    judged = Noise().draw(3, np.random.default_rng(0))
+    judged = Noise().draw(3, Draw.of(0, 0, 0, 0.0, CPU))
     learner = build_learner(TINY.image_prompt, frozen)
 
     def error(batch: int) -> Tensor:

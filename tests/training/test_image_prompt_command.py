@@ -25,10 +25,11 @@ from diffeditor.training.config import (
     ImagePromptConfig,
     Optimisation,
 )
+from diffeditor.training.draw import Draw
 from diffeditor.training.image_prompt import ImagePromptJudge, ImagePromptObjective, build_learner
 from diffeditor.training.image_prompt_command import train_image_prompt
 from diffeditor.training.image_prompt_options import add_arguments, chosen_config
-from diffeditor.training.loop import LOCAL_STEPS, Draw
+from diffeditor.training.loop import LOCAL_STEPS
 from diffeditor.training.shards import ShardPictures, find_shards
 from diffeditor.worlds import random_scene, render
 
@@ -164,7 +165,7 @@ def test_a_run_refuses_other_settings(tiny_folder: Path, data: str, tmp_path: Pa
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
-        ({"device": "tpu"}, "auto or cpu"),
+        ({"device": "tpu"}, "no device 'tpu' here"),
         ({"output": Path("nowhere/prompt.safetensors")}, "in a folder that exists"),
         ({"output": Path("prompt.bin")}, "give a .safetensors file"),
         ({"config": replace(QUICK, resolution=40)}, "multiple of 32"),

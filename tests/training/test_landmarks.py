@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from diffeditor.faces import CELL, positions
+from diffeditor.training.draw import Draw
 from diffeditor.training.landmarks import bumps, moved, spoiled
 
 
@@ -38,7 +39,7 @@ def test_bumps_show_their_points_to_a_fraction_of_a_pixel() -> None:
 def test_spoiled_pictures_stay_in_range_and_repeat() -> None:
     images = torch.rand(8, 3, 16, 16, generator=torch.Generator().manual_seed(0)) * 2 - 1
     kept = images.clone()
-    one, two = (spoiled(images, np.random.default_rng(1)) for _ in range(2))
+    one, two = (spoiled(images, Draw.of(1, 0, 0, 0.0, torch.device("cpu"))) for _ in range(2))
     assert torch.equal(one, two)
     assert torch.equal(images, kept)
     assert float(one.abs().max()) <= 1

@@ -14,8 +14,9 @@ from torch import Tensor, nn
 from diffeditor.errors import Cancelled
 from diffeditor.training.checkpoint import read_checkpoint
 from diffeditor.training.config import Optimisation
+from diffeditor.training.draw import Draw
 from diffeditor.training.launch import launch
-from diffeditor.training.loop import LOCAL_STEPS, Draw, fit, learning_rate
+from diffeditor.training.loop import LOCAL_STEPS, fit, learning_rate
 from diffeditor.training.progress import Run
 
 SETTINGS = Optimisation(batch=4, learning_rate=0.05, warmup=2, moving_average=0.9)
@@ -56,9 +57,11 @@ def kernel() -> nn.Module:
     return layers.append(nn.Flatten()).to(memory_format=torch.channels_last)
 
 
-@pytest.mark.parametrize("build", [line, kernel])
+@pytest.mark.parametrize(
+    ("build", "compiler"), [(line, None), (kernel, None), (line, "eager"), (kernel, "eager")]
+)
 def test_a_resumed_run_equals_an_uninterrupted_one(
-    build: Callable[[], nn.Module], tmp_path: Path
+    build: Callable[[], nn.Module], compiler: str | None, tmp_path: Path
 ) -> None:
     """The schedule hangs on the share of the budget, so the first half is cut off, not planned."""
 
@@ -71,8 +74,9 @@ def test_a_resumed_run_equals_an_uninterrupted_one(
         return objective(model, draw)
 
     total = 4 * LOCAL_STEPS
-    whole = fit("a", objective, build(), SETTINGS, run(tmp_path / "whole", total), nothing)
-    cut = replace(run(tmp_path / "cut", total), checkpoint_every=0.0)
+    uncut = replace(run(tmp_path / "whole", total), compiler=compiler)
+    whole = fit("a", objective, build(), SETTINGS, uncut, nothing)
+    cut = replace(uncut, directory=tmp_path / "cut", checkpoint_every=0.0)
     with pytest.raises(Stop):
         fit("a", failing, build(), SETTINGS, cut, nothing)
     resumed = fit("a", objective, build(), SETTINGS, cut, nothing)

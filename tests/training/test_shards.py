@@ -14,10 +14,12 @@ from PIL import Image
 
 from diffeditor.errors import InvalidSetting
 from diffeditor.training import shards
+from diffeditor.training.draw import Draw
 from diffeditor.training.shards import ShardPictures, centred_square, find_shards
 from diffeditor.worlds import random_scene, render
 
 SIDE = 32
+CPU = torch.device("cpu")
 
 
 def encoded(picture: Image.Image, kind: str = "PNG") -> bytes:
@@ -52,7 +54,7 @@ def plains(path: Path, levels: range) -> Path:
 
 
 def levels_of(pictures: ShardPictures, count: int, seed: int) -> list[str]:
-    drawn = pictures.draw(count, np.random.default_rng(seed))
+    drawn = pictures.draw(count, Draw.of(seed, 0, 0, 0.0, CPU))
     shown = ((drawn.images.mean((1, 2, 3)) + 1) * 127.5).round().int().tolist()
     told = [int(caption) for caption in drawn.captions]
     assert np.abs(np.array(shown) - told).max() <= 1  # picture and caption belong together
@@ -66,7 +68,7 @@ def test_worlds_in_a_shard_are_read_back(tmp_path: Path) -> None:
         members[f"{number:09d}.png"] = encoded(Image.fromarray(one.image))
         members[f"{number:09d}.txt"] = one.caption.encode()
     pictures = ShardPictures([write_tar(tmp_path / "00000.tar", members)], SIDE)
-    batch = pictures.draw(8, np.random.default_rng(0))
+    batch = pictures.draw(8, Draw.of(0, 0, 0, 0.0, CPU))
     assert batch.images.shape == (8, 3, SIDE, SIDE) and batch.landmarks.isnan().all()
     known = {one.caption: one.image for one in drawn}
     for image, caption in zip(batch.images, batch.captions, strict=True):
@@ -141,7 +143,7 @@ def test_shards_without_readable_samples_are_given_up(tmp_path: Path) -> None:
     for members in (broken, {"readme.md": b"nothing"}):
         pictures = ShardPictures([write_tar(tmp_path / "0.tar", members)], SIDE)
         with pytest.raises(InvalidSetting, match="as img2dataset writes them"):
-            pictures.draw(2, np.random.default_rng(0))
+            pictures.draw(2, Draw.of(0, 0, 0, 0.0, CPU))
         with pytest.raises(InvalidSetting, match="as img2dataset writes them"):
             pictures.held_out()
 
@@ -160,7 +162,7 @@ def test_no_tar_file_at_all_is_given_up(tmp_path: Path, caplog: pytest.LogCaptur
     path = tmp_path / "0.tar"
     path.write_bytes(b"not a tar file" * 100)
     with pytest.raises(InvalidSetting), caplog.at_level(logging.WARNING):
-        ShardPictures([path], SIDE).draw(1, np.random.default_rng(0))
+        ShardPictures([path], SIDE).draw(1, Draw.of(0, 0, 0, 0.0, CPU))
     assert "is damaged" in caplog.text
 
 
@@ -189,7 +191,7 @@ def test_missing_shards_are_named(tmp_path: Path, data: str) -> None:
 
 def test_pictures_are_signed_floats(tmp_path: Path) -> None:
     drawn = ShardPictures([plains(tmp_path / "0.tar", range(250, 256))], SIDE).draw(
-        3, np.random.default_rng(0)
+        3, Draw.of(0, 0, 0, 0.0, CPU)
     )
     assert drawn.images.dtype == torch.float32
     assert float(drawn.images.max()) <= 1.0 and float(drawn.images.min()) > 0.9

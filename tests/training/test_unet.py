@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from diffeditor.schedule import scaled_linear
-from diffeditor.training.loop import Draw
+from diffeditor.training.draw import Draw
 from diffeditor.training.unet import (
     add_noise,
     dropped,
