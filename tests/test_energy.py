@@ -14,6 +14,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from diffeditor import energy as e
+from diffeditor.config import PRESETS
 from diffeditor.energy import Energies
 from diffeditor.features import on_feature_grid
 from diffeditor.geometry import Point, Size, working_size
@@ -216,7 +217,7 @@ def test_the_moved_object_is_the_least_of_moving() -> None:
     task = sample_task("move", 32, 48)
     assert isinstance(task, Move)
     _, grid = plan_of(task)
-    moved = task.cells(grid, whole_cells=True).on_features
+    moved = task.cells(grid, PRESETS["release"]).on_features
     there = [moved(f).requires_grad_() for f in ref]
     least = plan.energies(there, ref).edit
     assert least.item() == pytest.approx(2 * 0.5 * 4.0 / 5)

@@ -1,7 +1,7 @@
 """Move or resize an object [DragonDiffusion sec. 3.2, DiffEditor sec. 3].
 
-    src, dst    cells of the object where it is and where it shall be
-    vacated     src without dst;  keep  neither of them;  fill  what vacated cells shall look like
+    left, dst   cells of the object where it is and where it shall be
+    vacated     left without dst;  keep  neither of them;  fill  what vacated cells shall look like
     C, F        features of the picture being made and of the source
 
     E_edit = sum_j 1/2 q(w_edit, mean cos(C[dst], F moved[dst]))
@@ -12,7 +12,8 @@
 The cosines of the first two terms are raw, as in the release.
 
 The vacated place starts from fresh noise, and its queries do not see the object in the memory bank:
-the inverted latents and the bank would both put the object back where it was [ours].
+the inverted latents and the bank would both put the object back where it was. What is left reaches
+a little beyond the object: a shadow that stayed would ask for an object to cast it [ours].
 """
 
 from dataclasses import dataclass, replace
@@ -135,23 +136,27 @@ class Move(Task):
     def warnings(self) -> tuple[str, ...]:
         return cut_off(as_mask(self.mask), self.object_map, self.size)
 
-    def cells(self, grid: Grid, *, whole_cells: bool = False) -> "MoveCells":
+    def cells(self, grid: Grid, preset: Preset) -> "MoveCells":
         """The object's masks and maps on the grids."""
         device, mask = grid.device, as_mask(self.mask)
-        on_features, on_latents = grid_maps(self.object_map, grid, whole_cells=whole_cells)
+        on_features, on_latents = grid_maps(self.object_map, grid, whole_cells=preset.whole_cells)
         src, src_z = (grid_mask(mask, cells, device) for cells in (grid.feature, grid.latent))
         dst, dst_z = (on_features(src) > 0.5).float(), on_latents(src_z)
         if not dst.any() or not dst_z.any():
             raise OutOfBounds("Too little of the object stays in the picture; shift it less.")
-        keep = (1 - src) * (1 - dst)
+        left, left_z = src, src_z
+        if preset.clear_vacated:
+            mask = dilated(mask, SURROUNDINGS * extent(mask))
+            left, left_z = (grid_mask(mask, cells, device) for cells in (grid.feature, grid.latent))
+        keep = (1 - left) * (1 - dst)
         fill = keep
         if self.fill_mask is not None:
             fill = grid_mask(as_mask(self.fill_mask), grid.feature, device)
-        vacated = src * (1 - dst)
-        return MoveCells(on_features, on_latents, src, dst, keep, vacated, fill, src_z, dst_z)
+        vacated = left * (1 - dst)
+        return MoveCells(on_features, on_latents, left, dst, keep, vacated, fill, left_z, dst_z)
 
     def plan(self, grid: Grid, strengths: Strengths, preset: Preset) -> EditPlan:
-        cells = self.cells(grid, whole_cells=preset.whole_cells)
+        cells = self.cells(grid, preset)
         keep, vacated, fill = (e.active(m) for m in (cells.keep, cells.vacated, cells.fill))
         w, moved, dst, dst_z = strengths, cells.on_features, cells.dst, cells.dst_z
 
@@ -177,13 +182,13 @@ class Move(Task):
             energies=energies,
             coefficient=0.08,
             m_edit=dst_z,
-            m_sde=(cells.src_z + dst_z).clamp_max(1),
-            m_anew=cells.src_z * (1 - dst_z) if preset.clear_vacated else None,
+            m_sde=(cells.left_z + dst_z).clamp_max(1),
+            m_anew=cells.left_z * (1 - dst_z) if preset.clear_vacated else None,
             kv=KVRule(
                 keep_own=False,
                 masks=(None,),
                 window=StepWindow(start=preset.bank_from),
-                hidden=Hidden(from_cells=cells.vacated, cells=cells.src)
+                hidden=Hidden(from_cells=cells.vacated, cells=cells.left)
                 if preset.clear_vacated
                 else None,
             ),
@@ -196,10 +201,10 @@ class MoveCells:
 
     on_features: GridMap
     on_latents: GridMap
-    src: Tensor
+    left: Tensor
     dst: Tensor
     keep: Tensor
     vacated: Tensor
     fill: Tensor
-    src_z: Tensor
+    left_z: Tensor
     dst_z: Tensor

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from diffeditor.config import Preset
 from diffeditor.errors import InvalidEdit, OutOfBounds
 from diffeditor.geometry import Point, Size
 from diffeditor.plan import Grid
@@ -23,8 +24,11 @@ def move(rows: slice, columns: slice, **changes: Any) -> Move:
     return Move(**{**given, **changes})
 
 
-def cells_of(task: Move) -> MoveCells:
-    return task.cells(grid_of(task))
+AS_RELEASED = quick(clear_vacated=False)
+
+
+def cells_of(task: Move, preset: Preset = AS_RELEASED) -> MoveCells:
+    return task.cells(grid_of(task), preset)
 
 
 def grid_of(task: Move, working: int = SIDE) -> Grid:
@@ -40,16 +44,28 @@ def where(mask: torch.Tensor) -> tuple[int, int, int, int]:
 
 def test_source_and_destination_on_both_grids() -> None:
     cells = cells_of(move(slice(8, 24), slice(16, 32)))
-    assert where(cells.src) == (2, 6, 4, 8) and where(cells.dst) == (4, 8, 8, 12)
-    assert where(cells.src_z) == (1, 3, 2, 4) and where(cells.dst_z) == (2, 4, 4, 6)
+    assert where(cells.left) == (2, 6, 4, 8) and where(cells.dst) == (4, 8, 8, 12)
+    assert where(cells.left_z) == (1, 3, 2, 4) and where(cells.dst_z) == (2, 4, 4, 6)
 
 
 def test_the_frame_is_divided_into_its_parts() -> None:
     cells = cells_of(move(slice(8, 32), slice(16, 40)))
     parts = cells.keep + cells.dst + cells.vacated
     assert torch.equal(parts, torch.ones_like(parts))
-    assert bool((cells.vacated <= cells.src).all()) and cells.vacated.sum() > 0
+    assert bool((cells.vacated <= cells.left).all()) and cells.vacated.sum() > 0
     assert torch.equal(cells.fill, cells.keep)
+
+
+def test_what_is_left_reaches_to_the_shadow_where_it_starts_anew() -> None:
+    task = move(slice(16, 40), slice(16, 40), shift=(20, 0), scale=0.5)
+    released, ours = cells_of(task), cells_of(task, quick())
+    assert where(released.left) == (4, 10, 4, 10) and where(ours.left) == (3, 11, 3, 11)
+    assert torch.equal(ours.dst, released.dst)
+    assert torch.equal(ours.keep, (1 - ours.left) * (1 - ours.dst))
+    plan = task.plan(grid_of(task), task.strengths, quick())
+    assert plan.kv.hidden is not None and plan.m_anew is not None
+    assert torch.equal(plan.kv.hidden.cells, ours.left)
+    assert where(plan.m_anew) == where(ours.left_z * (1 - ours.dst_z))
 
 
 def test_a_fill_mask_is_where_the_vacated_place_is_filled_from() -> None:
@@ -106,5 +122,5 @@ def test_the_region_holds_object_destination_and_surroundings() -> None:
 
 def test_cells_follow_the_working_size() -> None:
     task = move(slice(8, 24), slice(16, 32))
-    cells = task.cells(grid_of(task, working=128))
+    cells = task.cells(grid_of(task, working=128), AS_RELEASED)
     assert where(cells.dst) == (8, 16, 16, 24)
