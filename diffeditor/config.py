@@ -97,6 +97,8 @@ class Preset:
     whole_cells: bool = False  # [R] True: places are rounded to cells; False keeps the fraction
     hold_outside: bool = True  # [ours] latents beyond the region follow the inversion; [R] False
     clear_vacated: bool = True  # [ours] a moved object's old place starts anew; [R] False
+    # [ours] held on noised latents of its surroundings in the first of these steps
+    fill_until: float = field(default=0.4, metadata={"range": (0.0, 1.0)})
     face_everywhere: bool = False  # [R] True: a face's gradient also acts far from the face
     sde: StepWindow = StepWindow(start=0.2, stop=0.4, after_start=True)  # [R] steps 11..19
     travel: StepWindow = StepWindow(start=0.4, stop=0.6, after_start=True, every=2)  # [R] 22..28

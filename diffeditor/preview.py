@@ -17,6 +17,7 @@ import numpy as np
 from PIL import Image
 
 from diffeditor.errors import InvalidEdit, InvalidSetting
+from diffeditor.fill import FAINT, cleared
 from diffeditor.geometry import ObjectMap, Point, Size
 from diffeditor.images import resize_image, resize_mask
 from diffeditor.masks import bounding_box
@@ -31,12 +32,6 @@ LIMIT = 1024
 # Lengths are in mean sides of the object or the region (see `extent`) unless said otherwise.
 SURROUNDINGS = 0.08
 """How far round an object the picture is filled; less than a move may change."""
-COARSE = 32
-"""Mean side in pixels to which a hole is reduced before it is filled: a wide view, a short wait."""
-REACH = 9
-"""How far the filling looks, in pixels of the reduced picture."""
-UNKNOWN = 0.3
-"""A pixel of the reduced picture is filled where less than this share of it is known."""
 SOFTNESS = 0.5
 """Standard deviation in pixels by which an object's edge is softened, inwards only."""
 DRAG_BAND, FACE_BAND = 0.05, 0.25
@@ -48,8 +43,6 @@ EDGE = 1.5
 """Width in pixels of the same band when colours are changed."""
 GRAIN = 1.0
 """Variance in L*a*b* that any colours are taken to have, so that plain ones can be spread too."""
-FAINT = 1e-4
-"""A weight that matters only where there is no other."""
 
 
 def preview(task: Task, limit: int | None = None) -> Image.Image:
@@ -145,13 +138,10 @@ def _(
     task: Move, frame: Frame, before: np.ndarray, region: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     mask = frame.mask(task.mask)
-    reach = max(1.0, SURROUNDINGS * extent(mask))
-    away = depth(~mask)
-    missing = np.clip((reach + 1 - away) / reach, 0, 1)
     placed, cover = _laid(np.asarray(task.source), as_mask(task.mask), task.object_map, frame)
-    ground = before + missing[..., None] * (_filled(before, missing > 0) - before)
+    ground, hole = cleared(before, mask, SURROUNDINGS * extent(mask))
     after = ground + cover[..., None] * (placed - ground)
-    return after, np.maximum(missing > 0, cover > 0).astype(np.float32)
+    return after, (hole | (cover > 0)).astype(np.float32)
 
 
 @_sketch.register
@@ -195,20 +185,6 @@ def _warped(
     inside, side = depth(region), extent(region)
     opacity = np.clip(inside / max(1.0, FADE * side), 0, 1)
     return pulled(before, inside, pairs, band * side), opacity
-
-
-def _filled(picture: np.ndarray, hole: np.ndarray) -> np.ndarray:
-    """The picture, smooth in the hole (H, W) as its surroundings let expect."""
-    share = min(1.0, COARSE / extent(hole))
-    height, width = hole.shape
-    small = max(1, round(share * width)), max(1, round(share * height))
-    known = np.where(hole, np.float32(FAINT), np.float32(1))
-    cover = cv2.resize(known, small, interpolation=cv2.INTER_AREA)
-    colours = cv2.resize(picture * known[..., None], small, interpolation=cv2.INTER_AREA)
-    colours = np.rint(colours / cover[..., None]).astype(np.uint8)
-    missing = (cover < min(UNKNOWN, cover.max())).astype(np.uint8)
-    filled = cv2.inpaint(colours, missing, REACH, cv2.INPAINT_TELEA)
-    return cv2.resize(filled, (width, height), interpolation=cv2.INTER_CUBIC).astype(np.float32)
 
 
 def _laid(

@@ -160,7 +160,13 @@ class Run:
             ),
             noise=lambda _: to_device(torch.randn(shape, generator=generator), device),
             free=job.free,
+            anew=self._anew(),
         )
+
+    def _anew(self) -> Tensor | None:
+        """Latents of the picture that a part of the edit begins with."""
+        picture = self.job.plan.anew
+        return None if picture is None else self.backbone.encode(to_tensor(picture))
 
     def _image_condition(self) -> ImageCondition | None:
         """The tokens of all pictures side by side, as [of nothing; of the pictures]."""

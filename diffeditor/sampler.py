@@ -17,7 +17,7 @@ from torch import Tensor
 
 from diffeditor.attention import AttentionPass, BankReader
 from diffeditor.backbones.base import Denoiser
-from diffeditor.config import Preset, Strengths
+from diffeditor.config import Preset, StepWindow, Strengths
 from diffeditor.guidance import Guidance
 from diffeditor.inversion import ImageCondition, Trajectory
 from diffeditor.plan import EditPlan
@@ -70,6 +70,7 @@ class Sampler:
 
     free: (1, 1, h, w) latent cells that the edit may change, the others follow the inversion of the
     source; None frees all.
+    anew: (1, C, h, w) clean latents that m_anew is held on at first; None for noise alone.
     """
 
     denoiser: Denoiser
@@ -82,26 +83,37 @@ class Sampler:
     guidance: Guidance
     noise: NoiseSource
     free: Tensor | None = None
+    anew: Tensor | None = None
 
     @torch.no_grad()
     def run(self) -> Generator[Sampled, None, Tensor]:
         """Sample from the plan's start; yields every step and returns z_0 (1, C, h, w)."""
-        z = self.start()
-        attention = self.attention()
+        fresh = self.noise(0) if self.plan.m_anew is not None else None
+        z = self.begun(self.plan.start(self.trajectory.z_T), fresh, self.levels[0].a_t)
+        attention, held = self.attention(), StepWindow(stop=self.preset.fill_until)
         for i, level in enumerate(self.levels):
             now, sde = attention(i), self.regional_noise(i)
             step = self.step(z, i, level, now, sde)
             for _ in range(self.preset.rounds(i) - 1):  # [R] travels back once more, in vain
                 z = self.travelled_back(step.z, i, level)
                 step = self.step(z, i, level, now, sde)
+            if self.anew is not None and (i, len(self.levels)) in held:
+                step = replace(step, z=self.begun(step.z, fresh, level.a_p))
             yield step
             z = step.z
         return z
 
-    def start(self) -> Tensor:
-        """z_T (1, C, h, w): the plan's, with fresh noise where it starts anew."""
-        z, anew = self.plan.start(self.trajectory.z_T), self.plan.m_anew
-        return z if anew is None else torch.where(anew > 0, self.noise(0), z)
+    def begun(self, z: Tensor, fresh: Tensor | None, a: float) -> Tensor:
+        """Latents z (1, C, h, w), those that start anew with fresh noise at the level of a.
+
+        What the noise lies on keeps it from becoming an object of its own [blended latents]:
+        sqrt(a) z_0 + sqrt(1 - a) noise, with z_0 of the picture that the plan begins them with.
+        """
+        if self.plan.m_anew is None or fresh is None:
+            return z
+        if self.anew is not None:
+            fresh = a**0.5 * self.anew + (1 - a) ** 0.5 * fresh
+        return torch.where(self.plan.m_anew > 0, fresh, z)
 
     def step(
         self, z: Tensor, i: int, level: Level, now: AttentionPass, sde: RegionalNoise | None

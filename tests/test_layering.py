@@ -17,7 +17,17 @@ ROOT = Path(__file__).resolve().parents[1]
 PUBLIC = "__init__"
 LAYERS = (
     {"errors", "geometry", "schedule"},
-    {"config", "images", "masks", "energy", "plan", "tensorfile", "device", "memory_policy"},
+    {
+        "config",
+        "images",
+        "masks",
+        "energy",
+        "fill",
+        "plan",
+        "tensorfile",
+        "device",
+        "memory_policy",
+    },
     {"memory", "attention", "compiling", "features", "image_prompt", "image_prompt_files"},
     {"backbones"},
     {"inversion", "guidance", "sampler", "tasks"},

@@ -160,11 +160,29 @@ def test_the_place_that_an_object_leaves_starts_from_fresh_noise(
     fresh = random_tensor(1, 4, 8, 8, seed=5)
     anew = ours.plan.m_anew
     assert anew is not None and 0 < anew.sum() < anew.numel()
-    assert theirs.plan.m_anew is None
+    assert theirs.plan.m_anew is None and theirs.plan.anew is None
     inside = anew.expand_as(fresh) > 0
-    z = replace(ours, noise=lambda _: fresh).start()
+    start = theirs.plan.start(theirs.trajectory.z_T)
+    z = ours.begun(start, fresh, 0.5)
     assert torch.equal(z[inside], fresh[inside])
-    assert torch.equal(z[~inside], theirs.start()[~inside])
+    assert torch.equal(z[~inside], start[~inside])
+    assert torch.equal(theirs.begun(start, fresh, 0.5), start)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5])
+def test_the_vacated_place_is_held_on_its_surroundings_at_first(
+    share: float, tiny_model: StableDiffusion, denoiser: Denoiser
+) -> None:
+    sampler = made(tiny_model, denoiser, quick(steps=STEPS, fill_until=share))
+    fresh, clean = (random_tensor(1, 4, 8, 8, seed=seed) for seed in (5, 6))
+    sampler = replace(sampler, noise=lambda _: fresh, anew=clean)
+    assert sampler.plan.m_anew is not None
+    inside = sampler.plan.m_anew.expand_as(fresh) > 0
+    held = []
+    for step, level in zip(sampler.run(), sampler.levels, strict=True):
+        expected = level.a_p**0.5 * clean + (1 - level.a_p) ** 0.5 * fresh
+        held.append(torch.equal(step.z[inside], expected[inside]))
+    assert held == [i < share * STEPS for i in range(STEPS)]
 
 
 def test_what_is_not_free_follows_the_inversion(

@@ -39,6 +39,7 @@ LABELS: Mapping[str, str] = {
     "whole_cells": "Round places to cells",
     "hold_outside": "Hold what lies outside the edit",
     "clear_vacated": "Start a moved object's old place anew",
+    "fill_until": "Keep the old place to its surroundings until",
     "face_everywhere": "Guide far from the face too",
     "sde": "When noise is added",
     "travel": "When steps are repeated",
