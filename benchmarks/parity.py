@@ -192,7 +192,7 @@ _TASKS: dict[str, Callable[[Trace], Task]] = {
 def masks_of(task: Task, grid: Grid) -> dict[str, Tensor]:
     """Our masks under the names of the recorded ones."""
     if isinstance(task, Move):
-        c = task.cells(grid, whole_cells=True)
+        c = task.cells(grid, PRESETS["release"])
         return {"mask_cur": c.dst, "mask_other": c.keep, "mask_non_overlap": c.vacated}
     if isinstance(task, Appearance):
         b, r = task.cells(grid)

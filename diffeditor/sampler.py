@@ -11,6 +11,7 @@ Every window and number comes from the preset, every mask from the plan.
 
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, replace
+from math import sqrt
 
 import torch
 from torch import Tensor
@@ -111,9 +112,8 @@ class Sampler:
         """
         if self.plan.m_anew is None or fresh is None:
             return z
-        if self.anew is not None:
-            fresh = a**0.5 * self.anew + (1 - a) ** 0.5 * fresh
-        return torch.where(self.plan.m_anew > 0, fresh, z)
+        laid = fresh if self.anew is None else sqrt(a) * self.anew + sqrt(1 - a) * fresh
+        return torch.where(self.plan.m_anew > 0, laid, z)
 
     def step(
         self, z: Tensor, i: int, level: Level, now: AttentionPass, sde: RegionalNoise | None

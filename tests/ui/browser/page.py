@@ -84,8 +84,13 @@ class OpenPage(Driver):
         return np.asarray(image)
 
     def settings(self) -> None:
-        """Opens the settings of the preset."""
+        """Opens the settings of the preset, and leaves them a moment to listen.
+
+        A box that is written in before takes back what it was built with.
+        """
         self.page.get_by_role("button", name=settings.SETTINGS).click()
+        expect(self.page.get_by_role("button", name=settings.RESET)).to_be_visible()
+        self.page.wait_for_timeout(1000)
 
     def result(self) -> Image.Image:
         """The picture that the download button gives."""
@@ -110,16 +115,12 @@ class OpenPage(Driver):
 
 
 def write(box: Locator, number: str) -> None:
-    """Writes into a number box until it keeps the number without being written in.
-
-    A box in a fold that was opened a moment ago is shown before it listens, and then takes back
-    what it was built with.
-    """
+    """Writes into a number box until it keeps the number without being written in."""
     for _ in range(5):
         box.fill(number)
         box.press("Tab")
         expect(box).not_to_be_focused()
-        box.page.wait_for_timeout(300)
+        box.page.wait_for_timeout(100)
         if box.input_value() == number:
             return
     expect(box).to_have_value(number)

@@ -75,7 +75,7 @@ def test_every_setting_reaches_the_edit(page: OpenPage, tmp_path: Path) -> None:
     page.settings()
     found = boxes(page)
     expected = {control.name: changed(control) for control in CONTROLS}
-    for control in CONTROLS:
+    for control in (*CONTROLS, *CONTROLS):  # and once more what was taken back meanwhile
         enter(found[control.name], control, expected[control.name])
     write(page.page.get_by_label(settings.SEED, exact=True), "7")
     write(page.page.get_by_label(f"number input for {settings.VARIATIONS}"), "2")
@@ -85,7 +85,13 @@ def test_every_setting_reaches_the_edit(page: OpenPage, tmp_path: Path) -> None:
     runs = page.served.editor.runs[ran:]
     assert [seed for *_, seed in runs] == [7, 8]
     _, preset, _ = runs[0]
-    assert preset_fields.values_of(preset) == pytest.approx(expected)
+    ran_with = preset_fields.values_of(preset)
+    other_than_set = {
+        name: (value, ran_with[name])
+        for name, value in expected.items()
+        if ran_with[name] != (pytest.approx(value) if isinstance(value, float) else value)
+    }
+    assert not other_than_set
     assert all(control.of(preset) != control.of(DEFAULT) for control in CONTROLS)
 
 
