@@ -7,7 +7,7 @@ OpenCV's inpainting on a reduced picture, so that it looks far and is quick. Pic
 import cv2
 import numpy as np
 
-from diffeditor.masks import bounding_box
+from diffeditor.masks import bounding_box, depth
 
 # Values that did best, or as well as any, on rendered worlds whose right answer is known.
 COARSE = 32
@@ -26,11 +26,7 @@ def cleared(picture: np.ndarray, mask: np.ndarray, band: float) -> tuple[np.ndar
     band: pixels round the mask over which the filling fades out, at least 1.
     """
     band = max(1.0, band)
-    away = np.full(mask.shape, 0.0, np.float32)
-    if not mask.all():
-        outside = (~mask).astype(np.uint8)
-        away = cv2.distanceTransform(outside, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-    missing = np.clip((band + 1 - away) / band, 0, 1)
+    missing = np.clip((band + 1 - depth(~mask)) / band, 0, 1)
     hole = missing > 0
     return picture + missing[..., None] * (filled(picture, hole) - picture), hole
 

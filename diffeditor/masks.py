@@ -26,6 +26,14 @@ MIDDLE, CORNER = 0.5, 0.0
 _EDGE = 1e-6  # keeps floor(n - rounding error) at n
 
 
+def depth(region: np.ndarray) -> np.ndarray:
+    """Distance in pixels, float32 (H, W), of each pixel inside to the nearest one outside."""
+    if region.all():
+        return np.full(region.shape, np.inf, np.float32)
+    inside = region.astype(np.uint8)
+    return cv2.distanceTransform(inside, cv2.DIST_L2, cv2.DIST_MASK_PRECISE).astype(np.float32)
+
+
 def grid_mask(mask: np.ndarray, grid: Size, device: torch.device) -> Tensor:
     """A bool mask (H, W) in pixels on a grid: a cell is inside where more than half of it is."""
     cells = torch.from_numpy(resize_mask(mask, grid).astype(np.float32))

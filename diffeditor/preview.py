@@ -20,10 +20,10 @@ from diffeditor.errors import InvalidEdit, InvalidSetting
 from diffeditor.fill import FAINT, cleared
 from diffeditor.geometry import ObjectMap, Point, Size
 from diffeditor.images import resize_image, resize_mask
-from diffeditor.masks import bounding_box
+from diffeditor.masks import bounding_box, depth
 from diffeditor.tasks import Appearance, Drag, Face, Move, Paste, Task
 from diffeditor.tasks.base import as_mask, extent
-from diffeditor.warp import Pairs, depth, pulled
+from diffeditor.warp import Pairs, pulled
 
 LIMIT = 1024
 """Longer side in pixels at which a picture is worked on unless a limit is given."""

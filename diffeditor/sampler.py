@@ -91,14 +91,14 @@ class Sampler:
         """Sample from the plan's start; yields every step and returns z_0 (1, C, h, w)."""
         fresh = self.noise(0) if self.plan.m_anew is not None else None
         z = self.begun(self.plan.start(self.trajectory.z_T), fresh, self.levels[0].a_t)
-        attention, held = self.attention(), StepWindow(stop=self.preset.fill_until)
+        attention, filling = self.attention(), StepWindow(stop=self.preset.fill_until)
         for i, level in enumerate(self.levels):
             now, sde = attention(i), self.regional_noise(i)
             step = self.step(z, i, level, now, sde)
             for _ in range(self.preset.rounds(i) - 1):  # [R] travels back once more, in vain
                 z = self.travelled_back(step.z, i, level)
                 step = self.step(z, i, level, now, sde)
-            if self.anew is not None and (i, len(self.levels)) in held:
+            if self.anew is not None and (i, len(self.levels)) in filling:
                 step = replace(step, z=self.begun(step.z, fresh, level.a_p))
             yield step
             z = step.z

@@ -41,14 +41,6 @@ def pulled(picture: np.ndarray, inside: np.ndarray, pairs: Pairs, band: float) -
     return result
 
 
-def depth(region: np.ndarray) -> np.ndarray:
-    """Distance in pixels, float32 (H, W), of each pixel inside to the nearest one outside."""
-    if region.all():
-        return np.full(region.shape, np.inf, np.float32)
-    inside = region.astype(np.uint8)
-    return cv2.distanceTransform(inside, cv2.DIST_L2, cv2.DIST_MASK_PRECISE).astype(np.float32)
-
-
 def _offsets(pairs: Pairs, box: Box) -> np.ndarray:
     """From each pixel of the box to where its content comes from, float32 (height, width, 2)."""
     height, width = box.size.height, box.size.width

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from diffeditor.warp import depth, moving_least_squares, pulled
+from diffeditor.masks import depth
+from diffeditor.warp import moving_least_squares, pulled
 
 coordinates = st.floats(0, 64).map(lambda value: round(value, 2))
 places = st.tuples(coordinates, coordinates)
