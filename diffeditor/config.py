@@ -48,6 +48,8 @@ class Strengths:
     guidance_scale: of classifier-free guidance. energy_scale: E / 1000, weight of the editing
     gradient. eta_in, eta_out: stochastic strength inside and outside the SDE region.
     image_prompt_scale: gamma of the decoupled attention. w_*: weights of the energy's terms.
+    sketch_until: share of the steps that are left out, the edit beginning with its preview under
+    the noise of the step that is left [ours]; 0 runs them all.
     """
 
     guidance_scale: float
@@ -59,6 +61,7 @@ class Strengths:
     w_contrast: float = 0.0
     w_inpaint: float = 0.0
     eta_out: float = 0.0
+    sketch_until: float = 0.0
 
     def updated(self, values: Mapping[str, float | None]) -> "Strengths":
         """These strengths with every value that is given and not None."""
@@ -119,6 +122,7 @@ class Preset:
     w_content: float | None = field(default=None, metadata={"range": (0.0, 100.0)})
     w_contrast: float | None = field(default=None, metadata={"range": (0.0, 100.0)})
     w_inpaint: float | None = field(default=None, metadata={"range": (0.0, 100.0)})
+    sketch_until: float | None = field(default=None, metadata={"range": (0.0, 1.0)})
 
     def __post_init__(self) -> None:
         _check_choice("travel_by", self.travel_by, ("inversion", "noise"))
@@ -185,6 +189,7 @@ PRESETS: dict[str, Preset] = {
         image_prompt_inversion=False,
         hold_outside=False,
         clear_vacated=False,
+        sketch_until=0.0,
     ),
     "release": replace(
         DIFFEDITOR,
@@ -194,6 +199,10 @@ PRESETS: dict[str, Preset] = {
         clear_vacated=False,
         face_everywhere=True,
         image_prompt_inversion=False,
+        sketch_until=0.0,
+    ),
+    "no-sketch": replace(
+        DIFFEDITOR, description="Ablation: every edit begins from its inversion", sketch_until=0.0
     ),
     "no-image-prompt": replace(
         DIFFEDITOR,

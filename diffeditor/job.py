@@ -9,7 +9,7 @@ from torch import Tensor
 
 from diffeditor.backbones import Backbone
 from diffeditor.cache import digest
-from diffeditor.config import Preset, Strengths
+from diffeditor.config import Preset, StepWindow, Strengths
 from diffeditor.errors import InvalidEdit, InvalidSetting
 from diffeditor.geometry import Box, working_size
 from diffeditor.memory_plan import Work
@@ -102,6 +102,12 @@ class Job:
         return F.max_pool2d(touched, 3, stride=1, padding=1).to(self.grid.device)
 
     @property
+    def first(self) -> int:
+        """The step that the edit begins with: the first one beyond `sketch_until`, or the last."""
+        sketched, total = StepWindow(stop=self.strengths.sketch_until), self.preset.steps
+        return sum((i, total) in sketched for i in range(total - 1))
+
+    @property
     def bank_steps(self) -> list[int]:
         """The steps whose keys and values the edit reads."""
         total = self.preset.steps
@@ -121,7 +127,7 @@ class Job:
             cells=self.grid.latent.area,
             pictures=len(self.task.pictures),
             bank_steps=len(self.bank_steps),
-            guided_steps=sum(self.preset.guides(i) for i in range(self.preset.steps)),
+            guided_steps=sum(self.preset.guides(i) for i in range(self.first, self.preset.steps)),
         )
 
     def key(self, model: str, bank_halved: bool) -> bytes:

@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
-from PIL import Image
 from torch import Tensor
 
 from diffeditor.config import StepWindow
@@ -70,7 +69,6 @@ class EditPlan:
     m_edit:    (1, 1, h, w) latent cells where the editing energy acts; the content energy elsewhere
     m_sde:     (1, 1, h, w) latent cells with eta_in; the others have eta_out
     m_anew:    (1, 1, h, w) latent cells that start from fresh noise instead; None for none
-    anew:      picture of the working size that these cells are held on at first
     """
 
     start: Callable[[Tensor], Tensor]
@@ -80,4 +78,3 @@ class EditPlan:
     m_sde: Tensor
     kv: KVRule
     m_anew: Tensor | None = None
-    anew: Image.Image | None = None

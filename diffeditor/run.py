@@ -21,6 +21,7 @@ from diffeditor.images import resize_image, to_image, to_tensor
 from diffeditor.inversion import ImageCondition, Trajectory, invert
 from diffeditor.job import Job
 from diffeditor.memory_policy import MemoryPlan
+from diffeditor.preview import preview
 from diffeditor.recipe import Recipe
 from diffeditor.result import Result, Step
 from diffeditor.sampler import Conditions, Sampled, Sampler
@@ -75,7 +76,7 @@ class Run:
         key = self.job.key(self.backbone.name, self.plan.bank_halved)
         known = self.cache.get(key)
         inverting = count if known is None else 0
-        total = inverting + count + 1
+        total = inverting + count - self.job.first + 1
         with self.backbone.denoiser() as denoiser:
             denoiser.stopped = self.stopped
             trajectory = known or (yield from self._inverted(key, denoiser, total))
@@ -86,7 +87,7 @@ class Run:
                 if state.guidance_ratio is not None:
                     ratios.append(state.guidance_ratio)
                 yield Step(
-                    index=inverting + state.step + 1,
+                    index=inverting + state.step - self.job.first + 1,
                     total=total,
                     phase="sample",
                     message=f"Editing {state.step + 1}/{count}",
@@ -160,13 +161,18 @@ class Run:
             ),
             noise=lambda _: to_device(torch.randn(shape, generator=generator), device),
             free=job.free,
-            anew=self._anew(),
+            sketch=self._sketch(),
+            first=job.first,
         )
 
-    def _anew(self) -> Tensor | None:
-        """Latents of the picture that a part of the edit begins with."""
-        picture = self.job.plan.anew
-        return None if picture is None else self.backbone.encode(to_tensor(picture))
+    def _sketch(self) -> Tensor | None:
+        """Latents of the edit's preview, where the edit or a part of it begins with them."""
+        job = self.job
+        if not job.first and (job.plan.m_anew is None or not job.preset.fill_until):
+            return None
+        working = job.grid.working
+        sketch = preview(job.task, max(working.height, working.width))
+        return self.backbone.encode(to_tensor(resize_image(sketch, working)))
 
     def _image_condition(self) -> ImageCondition | None:
         """The tokens of all pictures side by side, as [of nothing; of the pictures]."""

@@ -71,7 +71,8 @@ class Sampler:
 
     free: (1, 1, h, w) latent cells that the edit may change, the others follow the inversion of the
     source; None frees all.
-    anew: (1, C, h, w) clean latents that m_anew is held on at first; None for noise alone.
+    sketch: (1, C, h, w) clean latents of the edit's sketch; None for none.
+    first: the step to begin with, from the sketch unless it is 0.
     """
 
     denoiser: Denoiser
@@ -84,35 +85,49 @@ class Sampler:
     guidance: Guidance
     noise: NoiseSource
     free: Tensor | None = None
-    anew: Tensor | None = None
+    sketch: Tensor | None = None
+    first: int = 0
 
     @torch.no_grad()
     def run(self) -> Generator[Sampled, None, Tensor]:
-        """Sample from the plan's start; yields every step and returns z_0 (1, C, h, w)."""
+        """Sample from the first step on; yields every step and returns z_0 (1, C, h, w)."""
         fresh = self.noise(0) if self.plan.m_anew is not None else None
-        z = self.begun(self.plan.start(self.trajectory.z_T), fresh, self.levels[0].a_t)
+        z = self.begun(self.start(), fresh, self.levels[self.first].a_t)
         attention, filling = self.attention(), StepWindow(stop=self.preset.fill_until)
-        for i, level in enumerate(self.levels):
+        for i, level in enumerate(self.levels[self.first :], self.first):
             now, sde = attention(i), self.regional_noise(i)
             step = self.step(z, i, level, now, sde)
             for _ in range(self.preset.rounds(i) - 1):  # [R] travels back once more, in vain
                 z = self.travelled_back(step.z, i, level)
                 step = self.step(z, i, level, now, sde)
-            if self.anew is not None and (i, len(self.levels)) in filling:
+            if self.sketch is not None and (i, len(self.levels)) in filling:
                 step = replace(step, z=self.begun(step.z, fresh, level.a_p))
             yield step
             z = step.z
         return z
 
+    def start(self) -> Tensor:
+        """The latents (1, C, h, w) that the first step starts from.
+
+        Those of the plan; after step 0 with what the sketch changes, under the inversion's noise:
+            start(z_t) + sqrt(a_t) (z_sketch - start(z_0))
+        which is the inversion itself where the sketch shows what the plan puts there.
+        """
+        z = self.plan.start(self.trajectory.at(self.first))
+        if self.first == 0 or self.sketch is None:
+            return z
+        change = self.sketch - self.plan.start(self.trajectory.latents[0])
+        return self.held(z + sqrt(self.levels[self.first].a_t) * change, self.first - 1)
+
     def begun(self, z: Tensor, fresh: Tensor | None, a: float) -> Tensor:
         """Latents z (1, C, h, w), those that start anew with fresh noise at the level of a.
 
         What the noise lies on keeps it from becoming an object of its own [blended latents]:
-        sqrt(a) z_0 + sqrt(1 - a) noise, with z_0 of the picture that the plan begins them with.
+        sqrt(a) z_sketch + sqrt(1 - a) noise.
         """
         if self.plan.m_anew is None or fresh is None:
             return z
-        laid = fresh if self.anew is None else sqrt(a) * self.anew + sqrt(1 - a) * fresh
+        laid = fresh if self.sketch is None else sqrt(a) * self.sketch + sqrt(1 - a) * fresh
         return torch.where(self.plan.m_anew > 0, laid, z)
 
     def step(

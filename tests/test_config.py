@@ -24,6 +24,7 @@ NAMES = (
     "diffeditor",
     "dragondiffusion",
     "release",
+    "no-sketch",
     "no-image-prompt",
     "no-regional-sde",
     "no-regional-guidance",
@@ -72,7 +73,7 @@ def test_the_baseline_has_none_of_the_paper() -> None:
     assert travelled(preset) == []
     assert inside(preset.sde, 50) == inside(preset.image_prompt, 50) == []
     assert not preset.regional_guidance and not preset.image_prompt_inversion
-    assert not preset.clear_vacated and not preset.hold_outside
+    assert not preset.clear_vacated and not preset.hold_outside and preset.sketch_until == 0
 
 
 @pytest.mark.parametrize(
@@ -86,8 +87,10 @@ def test_the_baseline_has_none_of_the_paper() -> None:
                 "whole_cells",
                 "clear_vacated",
                 "hold_outside",
+                "sketch_until",
             },
         ),
+        ("no-sketch", {"sketch_until"}),
         ("no-image-prompt", {"image_prompt", "image_prompt_inversion"}),
         ("no-regional-sde", {"sde"}),
         ("no-regional-guidance", {"regional_guidance"}),
@@ -248,11 +251,11 @@ def test_strengths_come_from_task_then_model_then_preset() -> None:
 
 def test_the_table_of_the_release_is_the_tasks_own() -> None:
     table = {
-        "move": (4, 0.5, 4, 6, 0.2, 0.8, 0.4, 0.0, 0.1),
-        "drag": (4, 2, 4, 6, 0, 0.2, 0.4, 0.0, 0.1),
-        "face": (4, 3, 12, 0, 0, 0, 0.2, 0.2, 0.05),
-        "appearance": (5, 2, 3.5, 5, 0, 0, 0.4, 0.0, 0.1),
-        "paste": (4, 1.5, 4, 6, 0, 0, 0.4, 0.0, 0.1),
+        "move": (4, 0.5, 4, 6, 0.2, 0.8, 0.4, 0.0, 0.1, 0.0),
+        "drag": (4, 2, 4, 6, 0, 0.2, 0.4, 0.0, 0.1, 0.0),
+        "face": (4, 3, 12, 0, 0, 0, 0.2, 0.2, 0.05, 0.0),
+        "appearance": (5, 2, 3.5, 5, 0, 0, 0.4, 0.0, 0.1, 0.0),
+        "paste": (4, 1.5, 4, 6, 0, 0, 0.4, 0.0, 0.1, 0.0),
     }
     order = (
         "guidance_scale",
@@ -264,6 +267,7 @@ def test_the_table_of_the_release_is_the_tasks_own() -> None:
         "eta_in",
         "eta_out",
         "image_prompt_scale",
+        "sketch_until",
     )
     assert set(order) == set(STRENGTHS)
     ours = {n: tuple(getattr(t.strengths, key) for key in order) for n, t in TASKS.items()}

@@ -36,3 +36,12 @@ def test_what_is_free_covers_the_feathered_region(
 
 def test_the_release_frees_all(tiny_model: StableDiffusion) -> None:
     assert job(tiny_model, 64, 64, hold_outside=False).free is None
+
+
+@pytest.mark.parametrize(
+    ("steps", "until", "first"), [(50, 0.0, 0), (50, 0.4, 20), (20, 0.31, 7), (4, 1.0, 3)]
+)
+def test_the_edit_begins_beyond_its_sketch(
+    steps: int, until: float, first: int, tiny_model: StableDiffusion
+) -> None:
+    assert job(tiny_model, 64, 64, steps=steps, sketch_until=until).first == first

@@ -35,6 +35,7 @@ PRESET_NAMES = {
     "diffeditor",
     "dragondiffusion",
     "release",
+    "no-sketch",
     "no-image-prompt",
     "no-regional-sde",
     "no-regional-guidance",

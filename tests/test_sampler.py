@@ -160,7 +160,7 @@ def test_the_place_that_an_object_leaves_starts_from_fresh_noise(
     fresh = random_tensor(1, 4, 8, 8, seed=5)
     anew = ours.plan.m_anew
     assert anew is not None and 0 < anew.sum() < anew.numel()
-    assert theirs.plan.m_anew is None and theirs.plan.anew is None
+    assert theirs.plan.m_anew is None
     inside = anew.expand_as(fresh) > 0
     start = theirs.plan.start(theirs.trajectory.z_T)
     z = ours.begun(start, fresh, 0.5)
@@ -175,7 +175,7 @@ def test_the_vacated_place_is_held_on_its_surroundings_at_first(
 ) -> None:
     sampler = made(tiny_model, denoiser, quick(steps=STEPS, fill_until=share))
     fresh, clean = (random_tensor(1, 4, 8, 8, seed=seed) for seed in (5, 6))
-    sampler = replace(sampler, noise=lambda _: fresh, anew=clean)
+    sampler = replace(sampler, noise=lambda _: fresh, sketch=clean)
     assert sampler.plan.m_anew is not None
     inside = sampler.plan.m_anew.expand_as(fresh) > 0
     held = []
@@ -183,6 +183,44 @@ def test_the_vacated_place_is_held_on_its_surroundings_at_first(
         expected = level.a_p**0.5 * clean + (1 - level.a_p) ** 0.5 * fresh
         held.append(torch.allclose(step.z[inside], expected[inside], atol=1e-6))
     assert held == [i < share * STEPS for i in range(STEPS)]
+
+
+@pytest.mark.parametrize("first", [0, 1, 3])
+def test_a_sketch_that_shows_what_the_plan_lays_there_is_the_inversion(
+    first: int, tiny_model: StableDiffusion, denoiser: Denoiser
+) -> None:
+    sampler = made(tiny_model, denoiser, quick(steps=STEPS), "paste")
+    plan, trajectory = sampler.plan, sampler.trajectory
+    sketch = plan.start(trajectory.latents[0])
+    start = replace(sampler, first=first, sketch=sketch).start()
+    assert torch.allclose(start, plan.start(trajectory.at(first)), atol=1e-6)
+
+
+def test_a_change_of_the_sketch_comes_in_under_the_noise_of_its_step(
+    tiny_model: StableDiffusion, denoiser: Denoiser
+) -> None:
+    sampler = made(tiny_model, denoiser, quick(steps=STEPS), "paste")
+    sketch, change = sampler.trajectory.latents[0][:1], random_tensor(1, 4, 8, 8, seed=7)
+    free = torch.zeros(1, 1, 8, 8)
+    free[..., 2:6, 3:7] = 1
+    for first in range(STEPS):
+        begun = replace(sampler, first=first, free=free)
+        plain = replace(begun, sketch=sketch).start()
+        changed = replace(begun, sketch=sketch + change).start()
+        share = sampler.levels[first].a_t ** 0.5 if first else 0.0
+        assert torch.allclose(changed - plain, share * change * free, atol=1e-5)
+
+
+@pytest.mark.parametrize("first", [0, 2])
+def test_steps_before_the_first_are_left_out(
+    first: int, tiny_model: StableDiffusion, denoiser: Denoiser
+) -> None:
+    sampler = made(tiny_model, denoiser, BARE)
+    sampler = replace(sampler, first=first, sketch=sampler.trajectory.latents[0][:1])
+    before = denoiser.samples["eps"]
+    steps = list(sampler.run())
+    assert [step.step for step in steps] == list(range(first, len(sampler.levels)))
+    assert denoiser.samples["eps"] - before == len(steps)
 
 
 def test_what_is_not_free_follows_the_inversion(

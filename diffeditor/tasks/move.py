@@ -21,15 +21,13 @@ from dataclasses import dataclass, replace
 from typing import ClassVar, Self
 
 import numpy as np
-from PIL import Image
 from torch import Tensor
 
 from diffeditor import energy as e
 from diffeditor.config import Preset, StepWindow, Strengths
 from diffeditor.errors import InvalidEdit, OutOfBounds
-from diffeditor.fill import cleared
 from diffeditor.geometry import STILL, Box, ObjectMap, Point, Shift
-from diffeditor.images import MaskSource, resize_image, resize_mask
+from diffeditor.images import MaskSource
 from diffeditor.masks import GridMap, bounding_box, box_centre, grid_mask, moved_mask
 from diffeditor.plan import EditPlan, Features, Grid, Hidden, KVRule
 from diffeditor.tasks.base import (
@@ -158,13 +156,6 @@ class Move(Task):
         vacated = left * (1 - dst)
         return MoveCells(on_features, on_latents, left, dst, keep, vacated, fill, left_z, dst_z)
 
-    def _cleared(self, grid: Grid) -> Image.Image:
-        """The source without the object, of the working size."""
-        picture = np.asarray(resize_image(self.source, grid.working), np.float32)
-        mask = resize_mask(as_mask(self.mask), grid.working)
-        without, _ = cleared(picture, mask, SURROUNDINGS * extent(mask))
-        return Image.fromarray(np.clip(np.rint(without), 0, 255).astype(np.uint8))
-
     def plan(self, grid: Grid, strengths: Strengths, preset: Preset) -> EditPlan:
         cells = self.cells(grid, preset)
         keep, vacated, fill = (e.active(m) for m in (cells.keep, cells.vacated, cells.fill))
@@ -194,7 +185,6 @@ class Move(Task):
             m_edit=dst_z,
             m_sde=(cells.left_z + dst_z).clamp_max(1),
             m_anew=cells.left_z * (1 - dst_z) if preset.clear_vacated else None,
-            anew=self._cleared(grid) if preset.clear_vacated else None,
             kv=KVRule(
                 keep_own=False,
                 masks=(None,),
