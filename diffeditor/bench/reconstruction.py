@@ -64,6 +64,13 @@ WAYS: dict[str, Way] = {
     "as in an edit": Way(caption=True, image=True, windowed=True),
 }
 
+WITHOUT = {
+    "caption, image prompt": "caption",
+    "image prompt": "nothing",
+    "as in an edit": "caption",
+}
+"""Way with an image prompt -> the same without, to which it is compared picture by picture."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Shown:
@@ -206,14 +213,23 @@ def batches(first: int, count: int) -> Iterator[tuple[int, ...]]:
 
 
 def summary(shown: Sequence[Shown]) -> list[dict[str, object]]:
-    """Medians, and their intervals, of every way and kind of picture."""
+    """Medians, and their intervals, of every way and kind of picture.
+
+    The last measure is of the differences, picture by picture, to the way without image prompt.
+    """
     rows: list[dict[str, object]] = []
     for kind in KINDS:
-        for way in ("autoencoder", *WAYS):
-            chosen = [one for one in shown if (one.kind, one.way) == (kind, way)]
+        made = {
+            way: [one for one in shown if (one.kind, one.way) == (kind, way)]
+            for way in ("autoencoder", *WAYS)
+        }
+        for way, chosen in made.items():
             values = {"dB to the source": [one.psnr for one in chosen]}
             if way != "autoencoder":
                 values["dB to the autoencoder's"] = [one.psnr_decoded for one in chosen]
+            if way in WITHOUT:
+                pairs = zip(chosen, made[WITHOUT[way]], strict=True)
+                values["dB by the image prompt"] = [a.psnr - b.psnr for a, b in pairs]
             for measure, numbers in values.items():
                 estimate = bootstrap(np.array(numbers), median)
                 row = {"kind": kind, "way": way, "measure": measure, **asdict(estimate)}

@@ -48,6 +48,19 @@ def test_the_summary_takes_medians_by_kind() -> None:
     assert ("face", "autoencoder", "dB to the autoencoder's") not in medians
 
 
+def test_what_the_image_prompt_adds_is_told_picture_by_picture() -> None:
+    with_prompt, without = (4.0, 1.0, 9.0), (1.0, 0.0, 7.0)
+    psnrs = {"as in an edit": with_prompt, "caption": without}
+    every = [
+        Shown(kind=kind, way=way, psnr=psnr, psnr_decoded=0.0, picture=np.zeros((1, 1, 3)))
+        for kind in ("scene", "face")
+        for way in ("autoencoder", *WAYS)
+        for psnr in psnrs.get(way, without)
+    ]
+    gains = {r["way"]: r["value"] for r in summary(every) if r["measure"].startswith("dB by")}
+    assert gains == {"as in an edit": 2, "caption, image prompt": 0, "image prompt": 0}
+
+
 def test_the_command_writes_a_table_and_a_sheet(
     judged_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
