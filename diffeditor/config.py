@@ -176,6 +176,12 @@ def _check_range(name: str, value: Any, low: float, high: float) -> None:
 
 DIFFEDITOR = Preset(description="The paper's method, the default [P]")
 
+NO_SKETCH = replace(
+    DIFFEDITOR,
+    description="From the inversion, as published, never from the preview",
+    sketch_until=0.0,
+)
+
 PRESETS: dict[str, Preset] = {
     "diffeditor": DIFFEDITOR,
     "dragondiffusion": replace(
@@ -201,26 +207,24 @@ PRESETS: dict[str, Preset] = {
         image_prompt_inversion=False,
         sketch_until=0.0,
     ),
-    "no-sketch": replace(
-        DIFFEDITOR, description="Ablation: every edit begins from its inversion", sketch_until=0.0
-    ),
+    "no-sketch": NO_SKETCH,
     "no-image-prompt": replace(
-        DIFFEDITOR,
+        NO_SKETCH,
         description="Ablation: text only",
         image_prompt=NOWHERE,
         image_prompt_inversion=False,
     ),
     "no-regional-sde": replace(
-        DIFFEDITOR, description="Ablation: deterministic sampling", sde=NOWHERE
+        NO_SKETCH, description="Ablation: deterministic sampling", sde=NOWHERE
     ),
     "no-regional-guidance": replace(
-        DIFFEDITOR,
+        NO_SKETCH,
         description="Ablation: one gradient for both energies, everywhere",
         regional_guidance=False,
     ),
-    "no-time-travel": replace(DIFFEDITOR, description="Ablation: one round a step", travel=NOWHERE),
+    "no-time-travel": replace(NO_SKETCH, description="Ablation: one round a step", travel=NOWHERE),
     "random-time-travel": replace(
-        DIFFEDITOR,
+        NO_SKETCH,
         description="Ablation: time travel by fresh noise instead of inversion",
         travel_by="noise",
     ),
@@ -236,7 +240,9 @@ PRESETS: dict[str, Preset] = {
         guidance_scale=1.0,
     ),
 }
-"""By name. Of fewer steps, only some keep every window: at 5, 6 and 10 time travel falls on none.
+"""By name. Ablations leave out the sketch too: each part of the method acts in all its steps there.
+
+Of fewer steps, only some keep every window: at 5, 6 and 10 time travel falls on none.
 
 `fast`: 20 divides the 1000 timesteps, so that they stay evenly spaced, and leaves 8 guided steps, 3
 stochastic ones and one that travels.
