@@ -49,13 +49,17 @@ class Column:
     name: str
     preset: Preset | None
 
-    def make(self, case: Case, editor: Callable[[], Editor]) -> Made:
-        """The result for a case; the editor is asked for only by presets. Its cache is emptied."""
+    def make(self, case: Case, editor: Callable[[], Editor], *, anew: bool = True) -> Made:
+        """The result for a case; the editor is asked for only by presets.
+
+        anew: forget the editor's inversions first, so that the edit pays for its own.
+        """
         if self.preset is None:
             began = time.perf_counter()
             picture = BASELINES[self.name](case)
             return Made(picture=picture, seconds=time.perf_counter() - began, unet_samples=0)
-        editor().clear_cache()
+        if anew:
+            editor().clear_cache()
         result = editor().edit(case.task, self.preset, seed=case.seed)
         return Made(
             picture=result.image,

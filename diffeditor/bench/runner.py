@@ -27,6 +27,8 @@ class Setup:
     """What is run: which columns make which cases with which model, and where results go.
 
     again: make also what has been made.
+    share_inversions: let the columns of a case use each other's inversions. Quicker, with the same
+        pictures; but only the first to make one pays for it in seconds and UNet calls.
     """
 
     output: Path
@@ -36,6 +38,7 @@ class Setup:
     model: str = "embedded"
     device: str = "auto"
     again: bool = False
+    share_inversions: bool = False
 
 
 class Bench:
@@ -61,6 +64,8 @@ class Bench:
             yardstick = Yardstick(case=case, find_landmarks=self.judges.find_landmarks)
             for one in due:
                 self._make(one, case, yardstick)
+            if self.setup.share_inversions and "editor" in vars(self):
+                self.editor.clear_cache()
         return job
 
     def due(self, job: Job) -> list[Column]:
@@ -103,7 +108,7 @@ class Bench:
         place = self.place(case.task.name, one)
         record = None if self.setup.again else place.read(case.seed)
         if record is None:
-            made = one.make(case, lambda: self.editor)
+            made = one.make(case, lambda: self.editor, anew=not self.setup.share_inversions)
             place.save_picture(case.seed, made.picture)
             seconds, unet_samples = made.seconds, made.unet_samples
         else:

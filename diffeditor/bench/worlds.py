@@ -35,6 +35,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     quick = f"{QUICK_CASES} cases, and fewer columns"
     parser.add_argument("--quick", action="store_true", help=quick)
     parser.add_argument("--again", action="store_true", help="make also what has been made")
+    parser.add_argument(
+        "--share-inversions",
+        action="store_true",
+        help="columns use each other's inversions: quicker, but their costs cannot be compared",
+    )
     parser.add_argument("--report-only", action="store_true", help="make nothing")
     parser.add_argument("--markdown", action="store_true", help="print the tables as Markdown")
 
@@ -70,6 +75,7 @@ def _setup(options: argparse.Namespace) -> Setup:
         model=options.model,
         device=options.device,
         again=options.again,
+        share_inversions=options.share_inversions,
     )
 
 
