@@ -18,9 +18,9 @@ def made(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
     names: list[tuple[str, str]] = []
     original = Column.make
 
-    def noted(self: Column, case, editor):  # type: ignore[no-untyped-def]
+    def noted(self: Column, case, editor, **how):  # type: ignore[no-untyped-def]
         names.append((self.name, case.name))
-        return original(self, case, editor)
+        return original(self, case, editor, **how)
 
     monkeypatch.setattr(Column, "make", noted)
     return names
@@ -71,6 +71,22 @@ def test_again_makes_everything_anew(setup: Setup, made: list[tuple[str, str]]) 
     made.clear()
     run_bench(replace(setup, again=True), 1)
     assert len(made) == 4
+
+
+def test_columns_of_a_case_may_share_its_inversion(setup: Setup, tmp_path: Path) -> None:
+    quick = "no-sketch:steps=4:energy_scale=0.1"
+    columns = (f"{quick}:eta_in=0", f"{quick}:eta_in=0.5")
+    apart = replace(setup, tasks=("move",), seeds=(0, 1), columns=columns)
+    shared = replace(apart, output=tmp_path / "shared", share_inversions=True)
+    paid = [
+        [(r.unet_samples, r.values["psnr_region"]) for r in run_bench(one, 1).records()]
+        for one in (apart, shared)
+    ]
+    # By column, then seed: only the first column inverts, each of its cases.
+    costs = [[samples for samples, _ in kept] for kept in paid]
+    assert costs[0][0] == costs[0][2] == costs[1][0] == costs[1][1]
+    assert costs[1][2] == costs[1][3] < costs[1][0]
+    assert [value for _, value in paid[0]] == [value for _, value in paid[1]]
 
 
 def test_another_model_has_other_results(setup: Setup) -> None:
