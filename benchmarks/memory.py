@@ -102,7 +102,7 @@ def main() -> int:
     backbone = load_stable_diffusion(find_model(args.model), name=args.model)
     editor, preset = (
         Editor(backbone, memory=args.memory),
-        replace(PRESETS["diffeditor"], steps=args.steps, resolution=args.side),
+        replace(PRESETS["no-sketch"], steps=args.steps, resolution=args.side),
     )
     endings: list[str] = []
     held: list[float] = []

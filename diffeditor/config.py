@@ -174,7 +174,9 @@ def _check_range(name: str, value: Any, low: float, high: float) -> None:
         raise InvalidSetting(f"{name} must be a number from {low:g} to {high:g}, not {value!r}.")
 
 
-DIFFEDITOR = Preset(description="The paper's method, the default [P]")
+DIFFEDITOR = Preset(
+    description="The default: the paper's method, from a sketch where the model asks for one [P]"
+)
 
 NO_SKETCH = replace(
     DIFFEDITOR,

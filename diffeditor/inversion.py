@@ -31,21 +31,25 @@ class ImageCondition:
 class Trajectory:
     """An inversion of one or two pictures: latents of every level, and their memory bank.
 
-    latents:  N + 1 tensors (pictures, C, h, w); latents[k] after k steps, [0] is the picture's own
+    latents:  N - first + 1 tensors (pictures, C, h, w); latents[k] after k steps, [0] is the
+              picture's own
     features: step -> reference features, kept once an edit has needed them
+    first:    the step of an edit that the last latents are for
     """
 
     latents: tuple[Tensor, ...]
     bank: MemoryBank
+    first: int = 0
     features: dict[int, list[Tensor]] = field(default_factory=dict)
 
     @property
     def z_T(self) -> Tensor:
+        """The noisiest latents."""
         return self.latents[-1]
 
     def at(self, step: int) -> Tensor:
         """The latents (pictures, C, h, w) at the noise level that step i starts from."""
-        return self.latents[len(self.latents) - 1 - step]
+        return self.latents[len(self.latents) - 1 - (step - self.first)]
 
     @property
     def nbytes(self) -> int:
@@ -65,15 +69,16 @@ def invert(
     bank_steps: Collection[int],
     image: ImageCondition | None = None,
     plan: MemoryPlan = FAST,
+    first: int = 0,
 ) -> Generator[int, None, Trajectory]:
     """Invert latents z_0 (pictures, C, h, w) under text (pictures, n, D).
 
     Yields the number of steps done; returns the Trajectory. The bank holds `bank_steps` only, where
-    the memory plan wants it.
+    the memory plan wants it. An edit that begins with step `first` needs no noisier levels.
     """
     bank = MemoryBank(bank_steps, plan)
     latents = [z_0]
-    for done, i in enumerate(reversed(range(len(levels))), start=1):
+    for done, i in enumerate(reversed(range(first, len(levels))), start=1):
         now = AttentionPass(
             write=(bank, i),
             image_tokens=None if image is None else image.tokens,
@@ -83,4 +88,4 @@ def invert(
         latents.append(ddim_invert_step(latents[-1], eps, levels[i]))
         yield done
     bank.freeze()
-    return Trajectory(latents=tuple(latents), bank=bank)
+    return Trajectory(latents=tuple(latents), bank=bank, first=first)

@@ -1,6 +1,7 @@
 """One edit, prepared: everything that does not need the networks' output."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -101,7 +102,7 @@ class Job:
         touched = F.adaptive_max_pool2d(region, (latent.height, latent.width))
         return F.max_pool2d(touched, 3, stride=1, padding=1).to(self.grid.device)
 
-    @property
+    @cached_property
     def first(self) -> int:
         """The step that the edit begins with: the first one beyond `sketch_until`, or the last."""
         sketched, total = StepWindow(stop=self.strengths.sketch_until), self.preset.steps
@@ -111,13 +112,13 @@ class Job:
     def bank_steps(self) -> list[int]:
         """The steps whose keys and values the edit reads."""
         total = self.preset.steps
-        return [i for i in range(total) if (i, total) in self.plan.kv.window]
+        return [i for i in range(self.first, total) if (i, total) in self.plan.kv.window]
 
     @property
     def wants_image_prompt(self) -> bool:
-        """Whether any step is to see the image prompt."""
+        """Whether any step of the sampling is to see the image prompt."""
         total = self.preset.steps
-        shown = any((i, total) in self.preset.image_prompt for i in range(total))
+        shown = any((i, total) in self.preset.image_prompt for i in range(self.first, total))
         return shown and self.strengths.image_prompt_scale > 0
 
     @property
@@ -133,5 +134,6 @@ class Job:
     def key(self, model: str, bank_halved: bool) -> bytes:
         """What the inversion depends on, as a digest."""
         scale = self.strengths.image_prompt_scale if self.preset.image_prompt_inversion else None
-        job = (self.task.prompts, self.grid.working, self.preset.steps, scale, self.bank_steps)
+        steps = (self.preset.steps, self.first, self.bank_steps)
+        job = (self.task.prompts, self.grid.working, scale, *steps)
         return digest(self.task.pictures, model, bank_halved, *job)

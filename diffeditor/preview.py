@@ -4,8 +4,8 @@
     move, paste     the object laid at its new place; where it stood, the surroundings go on
     appearance      the colours of the object matched to those of the reference object
 
-It is also the plain baseline that the diffusion edits are measured against. Inside, pictures are
-float32 (H, W, 3) of 0 to 255.
+It is also the plain baseline that the diffusion edits are measured against, and what they begin
+from where their `sketch_until` is above 0. Inside, pictures are float32 (H, W, 3) of 0 to 255.
 """
 
 from dataclasses import dataclass
@@ -23,6 +23,7 @@ from diffeditor.images import resize_image, resize_mask
 from diffeditor.masks import bounding_box, depth
 from diffeditor.tasks import Appearance, Drag, Face, Move, Paste, Task
 from diffeditor.tasks.base import as_mask, extent
+from diffeditor.tasks.move import SURROUNDINGS
 from diffeditor.warp import Pairs, pulled
 
 LIMIT = 1024
@@ -30,8 +31,6 @@ LIMIT = 1024
 
 # The values below did best, or as well as any, on rendered worlds whose right answer is known.
 # Lengths are in mean sides of the object or the region (see `extent`) unless said otherwise.
-SURROUNDINGS = 0.08
-"""How far round an object the picture is filled; less than a move may change."""
 SOFTNESS = 0.5
 """Standard deviation in pixels by which an object's edge is softened, inwards only."""
 DRAG_BAND, FACE_BAND = 0.05, 0.25
@@ -79,6 +78,19 @@ def _blended(before: np.ndarray, after: np.ndarray, opacity: np.ndarray) -> np.n
     blend = old + opacity[box][..., None] * (after[box] - old)
     result[box] = np.clip(np.rint(blend), 0, 255).astype(np.uint8)
     return result
+
+
+def sketch(task: Task, size: Size) -> Image.Image:
+    """The preview at a size whatever the source's aspect, resized as the source itself would be.
+
+    Raises:
+        InvalidEdit: a face's landmarks are not known yet.
+    """
+    frame = Frame(size=size, source=task.size)
+    before = frame.picture(task.source)
+    region = frame.mask(task.region())
+    after, opacity = _sketch(task, frame, before.astype(np.float32), region)
+    return Image.fromarray(_blended(before, after, np.where(region, opacity, 0)))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -21,7 +21,7 @@ from diffeditor.images import resize_image, to_image, to_tensor
 from diffeditor.inversion import ImageCondition, Trajectory, invert
 from diffeditor.job import Job
 from diffeditor.memory_policy import MemoryPlan
-from diffeditor.preview import preview
+from diffeditor.preview import sketch
 from diffeditor.recipe import Recipe
 from diffeditor.result import Result, Step
 from diffeditor.sampler import Conditions, Sampled, Sampler
@@ -70,13 +70,14 @@ class Run:
 
     def steps(self) -> Generator[Step, None, None]:
         """The edit step by step; the last one has the result."""
-        count = len(self.job.levels)
+        first = self.job.first
+        count = len(self.job.levels) - first
         self.clock.enter("prepare")
         self.backbone.follow(self.plan)
         key = self.job.key(self.backbone.name, self.plan.bank_halved)
         known = self.cache.get(key)
         inverting = count if known is None else 0
-        total = inverting + count - self.job.first + 1
+        total = inverting + count + 1
         with self.backbone.denoiser() as denoiser:
             denoiser.stopped = self.stopped
             trajectory = known or (yield from self._inverted(key, denoiser, total))
@@ -87,10 +88,10 @@ class Run:
                 if state.guidance_ratio is not None:
                     ratios.append(state.guidance_ratio)
                 yield Step(
-                    index=inverting + state.step - self.job.first + 1,
+                    index=inverting + state.step - first + 1,
                     total=total,
                     phase="sample",
-                    message=f"Editing {state.step + 1}/{count}",
+                    message=f"Editing {state.step - first + 1}/{count}",
                     _preview=self._previewer(state),
                 )
             assert state is not None
@@ -113,7 +114,7 @@ class Run:
     ) -> Generator[Step, None, Trajectory]:
         """The steps of the inversion; returns it, kept under its key."""
         self.clock.enter("invert")
-        inversion, count = self._inversion(denoiser), len(self.job.levels)
+        inversion, count = self._inversion(denoiser), len(self.job.levels) - self.job.first
         while True:
             try:
                 done = next(inversion)
@@ -133,9 +134,15 @@ class Run:
             tokens = self.embeddings.images(backbone, job.task.pictures)
         scale = job.strengths.image_prompt_scale
         image = ImageCondition(tokens=tokens[0], scale=scale) if tokens and scale else None
-        steps = job.bank_steps
         return invert(
-            denoiser, z_0, job.levels, text, bank_steps=steps, image=image, plan=self.plan
+            denoiser,
+            z_0,
+            job.levels,
+            text,
+            bank_steps=job.bank_steps,
+            image=image,
+            plan=self.plan,
+            first=job.first,
         )
 
     def _sampler(self, denoiser: Denoiser, trajectory: Trajectory) -> Sampler:
@@ -170,9 +177,7 @@ class Run:
         job = self.job
         if not job.first and (job.plan.m_anew is None or not job.preset.fill_until):
             return None
-        working = job.grid.working
-        sketch = preview(job.task, max(working.height, working.width))
-        return self.backbone.encode(to_tensor(resize_image(sketch, working)))
+        return self.backbone.encode(to_tensor(sketch(job.task, job.grid.working)))
 
     def _image_condition(self) -> ImageCondition | None:
         """The tokens of all pictures side by side, as [of nothing; of the pictures]."""
@@ -215,6 +220,7 @@ class Run:
             "dtype": self.backbone.dtype,
             "memory": self.plan.name,
             "steps": len(job.levels),
+            "first_step": job.first,
             "crop": list(job.box),
             "feather": job.feather,
             "working_size": [working.width, working.height],

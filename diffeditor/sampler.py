@@ -91,7 +91,7 @@ class Sampler:
     @torch.no_grad()
     def run(self) -> Generator[Sampled, None, Tensor]:
         """Sample from the first step on; yields every step and returns z_0 (1, C, h, w)."""
-        fresh = self.noise(0) if self.plan.m_anew is not None else None
+        fresh = self.noise(self.first) if self.plan.m_anew is not None else None
         z = self.begun(self.start(), fresh, self.levels[self.first].a_t)
         attention, filling = self.attention(), StepWindow(stop=self.preset.fill_until)
         for i, level in enumerate(self.levels[self.first :], self.first):
@@ -116,8 +116,24 @@ class Sampler:
         z = self.plan.start(self.trajectory.at(self.first))
         if self.first == 0 or self.sketch is None:
             return z
-        change = self.sketch - self.plan.start(self.trajectory.latents[0])
-        return self.held(z + sqrt(self.levels[self.first].a_t) * change, self.first - 1)
+        a = self.levels[self.first].a_t
+        shown = sqrt(a) * self.sketch
+        noise = z - sqrt(a) * self.plan.start(self.trajectory.latents[0])
+        return self.held(shown + self.stirred(noise, a), self.first - 1)
+
+    def stirred(self, noise: Tensor, a: float) -> Tensor:
+        """The noise (1, C, h, w) of the start at the level of a, with a part of it drawn anew.
+
+        Where the start comes after all stochastic steps, one draw makes up for them:
+            n <- sqrt(1 - eta^2) n + eta sqrt(1 - a) draw
+        """
+        total = len(self.levels)
+        stochastic = [i for i in range(total) if (i, total) in self.preset.sde]
+        if not stochastic or stochastic[-1] >= self.first:
+            return noise
+        s = self.strengths
+        eta = torch.where(self.plan.m_sde > 0, s.eta_in, s.eta_out)
+        return (1 - eta**2).sqrt() * noise + eta * sqrt(1 - a) * self.noise(self.first)
 
     def begun(self, z: Tensor, fresh: Tensor | None, a: float) -> Tensor:
         """Latents z (1, C, h, w), those that start anew with fresh noise at the level of a.

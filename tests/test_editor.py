@@ -82,8 +82,11 @@ def test_every_preset_runs(tiny_editor: Editor, preset: str) -> None:
     assert (pixels(result) != np.asarray(square().source)).any()
 
 
-def test_presets_differ_where_they_should(tiny_model: StableDiffusion) -> None:
+def test_presets_differ_where_they_should(
+    tiny_model: StableDiffusion, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Four steps and a strong image prompt show every difference but that of the steps."""
+    monkeypatch.setattr(tiny_model, "strengths", {"move": {"sketch_until": 0.25}})
     results = {}
     presets = [name for name in PRESETS if name != "fast"]
     for preset in presets:
@@ -185,6 +188,26 @@ def test_progress_is_told_from_one_to_total(tiny_editor: Editor) -> None:
     assert shown is not None and shown.size == (96, 96)
     cached = list(tiny_editor.stream(square(), QUICK))
     assert [s.index for s in cached] == list(range(1, 6)) and cached[0].phase == "sample"
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_an_edit_from_a_sketch_runs_what_is_left(tiny_model: StableDiffusion, name: str) -> None:
+    """Of four steps the last two: after the noise of step 1, which one draw makes up for."""
+    editor, task = Editor(tiny_model), sample_task(name, *SIDES["landscape"])
+    preset = replace(QUICK, sketch_until=0.5, clear_vacated=False)
+    steps = list(editor.stream(task, preset, seed=1))
+    assert [s.index for s in steps] == list(range(1, 6)) and {s.total for s in steps} == {5}
+    assert [s.phase for s in steps] == ["invert"] * 2 + ["sample"] * 2 + ["decode"]
+    assert (steps[0].message, steps[2].message) == ("Inverting 1/2", "Editing 1/2")
+    result = steps[-1].result
+    assert result is not None and result.metadata["first_step"] == 2
+    changed = (pixels(result) != np.asarray(task.source)).any(2)
+    assert not changed[~may_change(task, result)].any() and changed.any()
+    other, from_noise = (
+        editor.edit(task, replace(preset, sketch_until=share), seed=2) for share in (0.5, 0.0)
+    )
+    assert other.metadata["inversion_cached"] and not from_noise.metadata["inversion_cached"]
+    assert len({pixels(one).tobytes() for one in (result, other, from_noise)}) == 3
 
 
 def test_metadata_says_what_was_run(tiny_editor: Editor) -> None:

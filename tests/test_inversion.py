@@ -112,3 +112,17 @@ def test_all_that_a_trajectory_holds_is_counted() -> None:
     assert trajectory.nbytes == 4 * (3 * 16 + 2 * 15)
     trajectory.features[0] = [torch.zeros(1, 2, 4, 4)]
     assert trajectory.nbytes == 4 * (3 * 16 + 2 * 15 + 32)
+
+
+def test_an_inversion_for_a_later_step_stops_there(
+    tiny_model: StableDiffusion, z_0: torch.Tensor
+) -> None:
+    levels = SCHEDULE.levels(STEPS)
+    with torch.no_grad(), tiny_model.denoiser() as denoiser:
+        whole, part = (
+            finished(invert(denoiser, z_0, levels, TEXT, bank_steps=(), first=first))
+            for first in (0, 2)
+        )
+    assert len(part.latents) == len(whole.latents) - 2
+    for step in range(2, STEPS + 1):
+        assert torch.equal(part.at(step), whole.at(step))

@@ -12,9 +12,10 @@ from PIL import Image
 
 from diffeditor import Appearance, Drag, Face, InvalidEdit, InvalidSetting, Move, Paste
 from diffeditor.config import Preset, Strengths
-from diffeditor.geometry import Box
+from diffeditor.geometry import Box, Size
+from diffeditor.images import resize_image, resize_mask
 from diffeditor.plan import EditPlan, Grid
-from diffeditor.preview import preview
+from diffeditor.preview import preview, sketch
 from diffeditor.tasks import TASKS, Task
 from diffeditor.worlds import make_case
 from diffeditor.worlds.cases import Case
@@ -52,6 +53,20 @@ def with_square() -> tuple[np.ndarray, np.ndarray]:
 
 def error(picture: np.ndarray, truth: np.ndarray, region: np.ndarray) -> float:
     return float(np.square(picture[region].astype(float) - truth[region]).mean())
+
+
+@pytest.mark.parametrize("size", [Size(48, 64), Size(112, 96), Size(96, 96)])
+def test_a_sketch_is_resized_as_its_source_is(size: Size) -> None:
+    """So that only the edit differs between the two, whatever the aspect."""
+    mask = box(8, 20, 20, 36, 72, 90)
+    task = Move(image=noise(72, 90), mask=mask, shift=(6.4, 3.0))
+    made, plain_source = (
+        np.asarray(one) for one in (sketch(task, size), resize_image(task.source, size))
+    )
+    assert made.shape == (size.height, size.width, 3)
+    touched = resize_mask(task.region(), size)
+    assert np.array_equal(made[~touched], plain_source[~touched])
+    assert (made != plain_source)[touched].mean() > 0.5
 
 
 @pytest.mark.parametrize("name", TASKS)

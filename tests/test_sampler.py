@@ -185,30 +185,58 @@ def test_the_vacated_place_is_held_on_its_surroundings_at_first(
     assert held == [i < share * STEPS for i in range(STEPS)]
 
 
-@pytest.mark.parametrize("first", [0, 1, 3])
+@pytest.mark.parametrize("first", [1, 3])
 def test_a_sketch_that_shows_what_the_plan_lays_there_is_the_inversion(
     first: int, tiny_model: StableDiffusion, denoiser: Denoiser
 ) -> None:
-    sampler = made(tiny_model, denoiser, quick(steps=STEPS), "paste")
+    sampler = made(tiny_model, denoiser, BARE, "paste")
     plan, trajectory = sampler.plan, sampler.trajectory
     sketch = plan.start(trajectory.latents[0])
     start = replace(sampler, first=first, sketch=sketch).start()
     assert torch.allclose(start, plan.start(trajectory.at(first)), atol=1e-6)
+    without = replace(sampler, sketch=sketch).start()
+    assert torch.equal(without, plan.start(trajectory.z_T))
 
 
 def test_a_change_of_the_sketch_comes_in_under_the_noise_of_its_step(
     tiny_model: StableDiffusion, denoiser: Denoiser
 ) -> None:
-    sampler = made(tiny_model, denoiser, quick(steps=STEPS), "paste")
+    sampler = made(tiny_model, denoiser, BARE, "paste")
     sketch, change = sampler.trajectory.latents[0][:1], random_tensor(1, 4, 8, 8, seed=7)
     free = torch.zeros(1, 1, 8, 8)
     free[..., 2:6, 3:7] = 1
-    for first in range(STEPS):
+    for first in range(1, len(sampler.levels)):
         begun = replace(sampler, first=first, free=free)
         plain = replace(begun, sketch=sketch).start()
         changed = replace(begun, sketch=sketch + change).start()
-        share = sampler.levels[first].a_t ** 0.5 if first else 0.0
+        share = sampler.levels[first].a_t ** 0.5
         assert torch.allclose(changed - plain, share * change * free, atol=1e-5)
+
+
+@pytest.mark.parametrize(("first", "redrawn"), [(1, False), (2, True), (3, True)])
+def test_a_start_after_all_stochastic_steps_makes_up_for_them(
+    first: int, redrawn: bool, tiny_model: StableDiffusion, denoiser: Denoiser
+) -> None:
+    sampler = made(tiny_model, denoiser, quick(steps=STEPS, eta_in=0.6, eta_out=0.0), "paste")
+    sampler = replace(sampler, first=first, sketch=sampler.trajectory.latents[0][:1])
+    noise, draw = (random_tensor(1, 4, 8, 8, seed=seed) for seed in (5, 6))
+    stirred = replace(sampler, noise=lambda _: draw).stirred(noise, 0.75)
+    expected = torch.where(sampler.plan.m_sde > 0, 0.8 * noise + 0.6 * 0.5 * draw, noise)
+    assert torch.allclose(stirred, expected if redrawn else noise, atol=1e-6)
+
+
+def test_the_vacated_place_starts_from_the_sketch_under_fresh_noise(
+    tiny_model: StableDiffusion, denoiser: Denoiser
+) -> None:
+    sampler = made(tiny_model, denoiser, replace(BARE, hold_outside=False))
+    fresh, clean = (random_tensor(1, 4, 8, 8, seed=seed) for seed in (5, 6))
+    sampler = replace(sampler, first=2, noise=lambda _: fresh, sketch=clean)
+    assert sampler.plan.m_anew is not None
+    inside, a = sampler.plan.m_anew.expand_as(fresh) > 0, sampler.levels[2].a_t
+    begun = sampler.begun(sampler.start(), fresh, a)
+    expected = a**0.5 * clean + (1 - a) ** 0.5 * fresh
+    assert torch.allclose(begun[inside], expected[inside])
+    assert not torch.allclose(begun[~inside], expected[~inside])
 
 
 @pytest.mark.parametrize("first", [0, 2])

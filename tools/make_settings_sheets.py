@@ -23,7 +23,8 @@ from diffeditor.config import StepWindow
 from diffeditor.worlds import Case, make_case
 
 HEAD = 18
-BASE = PRESETS["diffeditor"]
+BASE = PRESETS["no-sketch"]
+"""Every setting has all its steps there."""
 PRESET_FIELDS = tuple(item.name for item in fields(Preset))
 
 

@@ -58,7 +58,7 @@ LABELS: Mapping[str, str] = {
     "w_content": "The rest stays",
     "w_contrast": "The left place differs",
     "w_inpaint": "The left place is filled",
-    "sketch_until": "Begin with the preview instead of the first",
+    "sketch_until": "Share of the steps that the preview replaces",
     "start": "From",
     "stop": "To",
     "every": "Every",

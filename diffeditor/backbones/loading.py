@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, cast
 
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
@@ -18,8 +19,8 @@ from diffeditor.backbones.stable_diffusion import (
     SETTINGS_FILE,
     StableDiffusion,
 )
-from diffeditor.config import STRENGTHS
-from diffeditor.errors import ModelUnavailable
+from diffeditor.config import DIFFEDITOR, STRENGTHS
+from diffeditor.errors import InvalidSetting, ModelUnavailable
 from diffeditor.image_prompt import ImagePrompt, projection_shapes
 
 
@@ -131,4 +132,9 @@ def _settings(source: Path) -> Mapping[str, Mapping[str, float]]:
     unknown = {key for row in strengths.values() for key in row} - set(STRENGTHS)
     if unknown:
         raise ModelUnavailable(f"{path} names unknown strengths: {', '.join(sorted(unknown))}.")
+    for row in strengths.values():
+        try:
+            replace(DIFFEDITOR, **cast(Any, row))
+        except InvalidSetting as error:
+            raise ModelUnavailable(f"{path} is not valid: {error}") from error
     return strengths

@@ -28,7 +28,7 @@ class Setup:
 
     again: make also what has been made.
     share_inversions: let the columns of a case use each other's inversions. Quicker, with the same
-        pictures; but only the first to make one pays for it in seconds and UNet calls.
+        pictures; what is made so has no costs, since only the first pays for the inversion.
     """
 
     output: Path
@@ -64,7 +64,7 @@ class Bench:
             yardstick = Yardstick(case=case, find_landmarks=self.judges.find_landmarks)
             for one in due:
                 self._make(one, case, yardstick)
-            if self.setup.share_inversions and "editor" in vars(self):
+            if self.setup.share_inversions:
                 self.editor.clear_cache()
         return job
 
@@ -108,9 +108,10 @@ class Bench:
         place = self.place(case.task.name, one)
         record = None if self.setup.again else place.read(case.seed)
         if record is None:
-            made = one.make(case, lambda: self.editor, anew=not self.setup.share_inversions)
+            shares = self.setup.share_inversions
+            made = one.make(case, lambda: self.editor, anew=not shares)
             place.save_picture(case.seed, made.picture)
-            seconds, unet_samples = made.seconds, made.unet_samples
+            seconds, unet_samples = (None, None) if shares else (made.seconds, made.unet_samples)
         else:
             seconds, unet_samples = record.seconds, record.unet_samples
         picture = place.picture(case.seed)

@@ -20,7 +20,8 @@ class Record:
     """What is kept of one result.
 
     version: of the metrics. values: metrics by name. features: image embedding (D,) of the result.
-    seconds, unet_samples: what it cost. picture: the PNG, relative to the store's folder.
+    seconds, unet_samples: what it cost; None where others had paid for its inversion.
+    picture: the PNG, relative to the store's folder.
     """
 
     task: str
@@ -29,8 +30,8 @@ class Record:
     version: int
     values: dict[str, float]
     features: list[float]
-    seconds: float
-    unet_samples: int
+    seconds: float | None
+    unet_samples: int | None
     picture: str
 
 

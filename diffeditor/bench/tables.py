@@ -165,7 +165,8 @@ def _cell(row: Row, column: str, shared: Shared) -> Estimate | None:
 def _value(record: Record, metric: str) -> float:
     """A metric of a record; NaN when it has none."""
     costs = {"seconds": record.seconds, "unet_samples": record.unet_samples}
-    return costs.get(metric, record.values.get(metric, float("nan")))
+    value = costs[metric] if metric in costs else record.values.get(metric)
+    return float("nan") if value is None else value
 
 
 def _frechet(shared: Shared) -> Line:

@@ -10,6 +10,7 @@ from diffeditor.bench import runner
 from diffeditor.bench.columns import Column
 from diffeditor.bench.drawing import asked_path
 from diffeditor.bench.runner import Bench, Setup, run_bench
+from diffeditor.editor import Editor
 
 
 @pytest.fixture
@@ -73,20 +74,27 @@ def test_again_makes_everything_anew(setup: Setup, made: list[tuple[str, str]]) 
     assert len(made) == 4
 
 
-def test_columns_of_a_case_may_share_its_inversion(setup: Setup, tmp_path: Path) -> None:
+def test_columns_of_a_case_may_share_its_inversion(
+    setup: Setup, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inverted: list[bool] = []
+    original = Editor.edit
+
+    def noted(self, *given, **how):  # type: ignore[no-untyped-def]
+        result = original(self, *given, **how)
+        inverted.append(not result.metadata["inversion_cached"])
+        return result
+
+    monkeypatch.setattr(Editor, "edit", noted)
     quick = "no-sketch:steps=4:energy_scale=0.1"
     columns = (f"{quick}:eta_in=0", f"{quick}:eta_in=0.5")
     apart = replace(setup, tasks=("move",), seeds=(0, 1), columns=columns)
     shared = replace(apart, output=tmp_path / "shared", share_inversions=True)
-    paid = [
-        [(r.unet_samples, r.values["psnr_region"]) for r in run_bench(one, 1).records()]
-        for one in (apart, shared)
-    ]
-    # By column, then seed: only the first column inverts, each of its cases.
-    costs = [[samples for samples, _ in kept] for kept in paid]
-    assert costs[0][0] == costs[0][2] == costs[1][0] == costs[1][1]
-    assert costs[1][2] == costs[1][3] < costs[1][0]
-    assert [value for _, value in paid[0]] == [value for _, value in paid[1]]
+    kept, alike = (run_bench(one, 1).records() for one in (apart, shared))
+    assert [r.values for r in kept] == [r.values for r in alike]
+    assert all(r.seconds and r.unet_samples == kept[0].unet_samples for r in kept)
+    assert all(r.seconds is r.unet_samples is None for r in alike)
+    assert inverted == [True] * 4 + [True, False] * 2
 
 
 def test_another_model_has_other_results(setup: Setup) -> None:
