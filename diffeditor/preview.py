@@ -57,15 +57,17 @@ def preview(task: Task, limit: int | None = None) -> Image.Image:
     """
     if limit is not None and limit < 1:
         raise InvalidSetting(f"The limit of a preview must be at least 1 pixel, not {limit}.")
-    region = task.region()
     frame = Frame.within(task.size, limit or LIMIT)
+    if limit is not None:
+        return sketch(task, frame.size)
+    region = task.region()
     before = frame.picture(task.source).astype(np.float32)
     after, opacity = _sketch(task, frame, before, frame.mask(region))
-    if limit is None:
-        frame = Frame(size=task.size, source=task.size)
-    after, opacity = (cv2.resize(layer, frame.sides) for layer in (after, opacity))
-    opacity = np.where(frame.mask(region), opacity, 0)
-    return Image.fromarray(_blended(frame.picture(task.source), after, opacity))
+    whole = Frame(size=task.size, source=task.size)
+    after, opacity = (cv2.resize(layer, whole.sides) for layer in (after, opacity))
+    return Image.fromarray(
+        _blended(whole.picture(task.source), after, np.where(region, opacity, 0))
+    )
 
 
 def _blended(before: np.ndarray, after: np.ndarray, opacity: np.ndarray) -> np.ndarray:

@@ -22,7 +22,7 @@ from diffeditor.worlds.cases import FACE_KINDS
 KIND = "open the mouth"
 FIRST_SEED = 1000
 CASES = 50
-COLUMNS = (TRUTH, "no-edit", "diffeditor", "no-sketch", "no-regional-sde")
+COLUMNS = (TRUTH, "no-edit", "diffeditor", "no-regional-sde")
 INNER_LIPS = slice(60, 68)
 LIGHT = 150
 """Grey level that the brightest channel of a tooth exceeds."""
