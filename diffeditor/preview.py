@@ -24,7 +24,7 @@ from diffeditor.masks import bounding_box, depth
 from diffeditor.tasks import Appearance, Drag, Face, Move, Paste, Task
 from diffeditor.tasks.base import as_mask, extent
 from diffeditor.tasks.move import SURROUNDINGS
-from diffeditor.warp import Pairs, pulled
+from diffeditor.warp import Pairs, misfit, pulled
 
 LIMIT = 1024
 """Longer side in pixels at which a picture is worked on unless a limit is given."""
@@ -33,9 +33,12 @@ LIMIT = 1024
 # Lengths are in mean sides of the object or the region (see `extent`) unless said otherwise.
 SOFTNESS = 0.5
 """Standard deviation in pixels by which an object's edge is softened, inwards only."""
-DRAG_BAND, FACE_BAND = 0.05, 0.25
-"""Widths of the bands inside a region's border over which a warp fades out: what is dragged fills
-its region, a face's region holds hair and neck too."""
+WHOLE_BAND, PARTS_BAND, FACE_BAND = 0.05, 0.2, 0.25
+"""Widths of the bands inside a region's border over which a warp fades out: where a thing is dragged
+as a whole, which fills its region, where parts of it are, and by a face's landmarks, whose region
+holds hair and neck too."""
+BENT = 0.25
+"""Misfit of one affine map to the pairs (see `misfit`) from which on they drag parts."""
 FADE = 0.07
 """Width of the band inside a region's border over which the warped picture fades in."""
 EDGE = 1.5
@@ -170,7 +173,9 @@ def _(
 def _(
     task: Drag, frame: Frame, before: np.ndarray, region: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    return _warped(before, region, frame.pairs(dict(task.targets())), DRAG_BAND)
+    pairs = frame.pairs(dict(task.targets()))
+    parts = min(1.0, misfit(pairs) / BENT)
+    return _warped(before, region, pairs, WHOLE_BAND + parts * (PARTS_BAND - WHOLE_BAND))
 
 
 @_sketch.register

@@ -53,6 +53,22 @@ def _offsets(pairs: Pairs, box: Box) -> np.ndarray:
     return cv2.remap(coarse, *np.meshgrid(columns, rows), cv2.INTER_LINEAR)
 
 
+def misfit(pairs: Pairs) -> float:
+    """How far the pairs are from one affine map of all: 0 where one takes every start to its end.
+
+    The root of the squared error of the map that fits best, in parts of the pairs' lengths. Up to
+    three pairs are 0, but for three on a line; the parts of a bending thing are not.
+    """
+    starts, ends = pairs
+    ways = ends - starts
+    length = np.square(ways).sum()
+    if length == 0:
+        return 0.0
+    places = np.column_stack([starts, np.ones(len(starts))])
+    fitted = places @ np.linalg.lstsq(places, ways, rcond=None)[0]
+    return float(np.sqrt(np.square(ways - fitted).sum() / length))
+
+
 def moving_least_squares(pairs: Pairs, places: np.ndarray, ridge: float) -> np.ndarray:
     """Where the content of each place (m, 2) comes from, when each start goes to its end.
 

@@ -1,9 +1,10 @@
 """Make docs/images/settings-*.png: one edit with several values of a setting, for docs/settings.md.
 
-    python tools/make_settings_sheets.py [FIELD ...] [--preset diffeditor] [--out docs/images]
+    python tools/make_settings_sheets.py [FIELD ...] [--preset no-sketch] [--out docs/images]
 
 A sheet shows the source with its mask or arrows, the results, and the ground truth (the same world
-rendered with the edit made). Everything but the one setting is the preset's, and the seed 0.
+rendered with the edit made). Everything but the one setting is the preset's, and the seed 0. The
+preset is by default the one in which all steps are made, so that each setting has its whole effect.
 
 There is no sheet of `crop` and `detail`: worlds have no objects that are small enough for a crop,
 and what the embedded model makes is too blurred for fine detail.
@@ -94,6 +95,7 @@ SHEETS = (
     Sheet(
         field="regional_guidance", task="move", case=12, values={"by region": True, "sum": False}
     ),
+    Sheet(field="sketch_until", task="move", case=12, values=numbers(0, 0.2, 0.4, 0.7)),
     Sheet(field="bank_from", task="move", case=12, values=numbers(0, 0.1, 0.5, 1)),
     Sheet(field="bank_until", task="paste", case=1, values=numbers(0, 0.3, 0.7, 1)),
     Sheet(field="seed", task="move", case=12, values=numbers(0, 1, 2, 3)),
@@ -143,7 +145,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Edits with several values of a setting.")
     parser.add_argument("fields", nargs="*", metavar="FIELD", help=f"default: all of {known}")
     parser.add_argument("--model", default="embedded")
-    parser.add_argument("--preset", choices=list(PRESETS), default="diffeditor")
+    parser.add_argument("--preset", choices=list(PRESETS), default="no-sketch")
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "images")
     args = parser.parse_args()
     unknown = sorted(set(args.fields) - set(known))

@@ -5,7 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from diffeditor.bench.objects import ObjectFinder, edited_solid
+from diffeditor.bench.objects import ObjectFinder, edited_solid, scene_renders
+from diffeditor.preview import preview
 from diffeditor.tasks import Move
 from diffeditor.worlds import Case, SceneSpec, make_case, render
 
@@ -38,6 +39,29 @@ def test_without_the_object_nothing_is_found(case: Case) -> None:
     assert isinstance(scene, SceneSpec)
     empty = replace(scene, solids=tuple(s for i, s in enumerate(scene.solids) if i != index))
     assert ObjectFinder.of(case).find(render(empty, 128).image) is None
+
+
+@pytest.mark.parametrize("seed", [1002, 1006, 1007, 1014])
+def test_a_copy_at_the_asked_place_is_where_it_should_be_though_it_shows_its_old_side(
+    seed: int,
+) -> None:
+    case = make_case("move", seed, size=128)
+    finder = ObjectFinder.of(case)
+    found = finder.find(np.asarray(preview(case.task)))
+    assert found is not None
+    assert np.abs(found.centre - finder.home).max() <= 1
+    assert found.size == pytest.approx(1, abs=0.06)
+
+
+def test_an_object_whose_pattern_was_drawn_anew_is_found_by_its_colours() -> None:
+    case = make_case("move", 1008, size=128)
+    finder = ObjectFinder.of(case)
+    own = scene_renders(case)[1].masks[edited_solid(case)]
+    picture = case.truth.copy()
+    picture[own] = np.random.default_rng(0).permutation(picture[own])
+    found = finder.find(picture)
+    assert found is not None
+    assert np.abs(found.centre - finder.home).max() <= 2
 
 
 def test_an_object_that_was_not_moved_is_where_it_was() -> None:
