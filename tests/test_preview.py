@@ -192,6 +192,23 @@ def test_a_dragged_dot_comes_to_its_end() -> None:
     np.testing.assert_allclose(seen[30, 24], GREEN, atol=2)
 
 
+def test_a_thing_dragged_as_a_whole_fills_its_region_and_parts_do_not_reach_its_border() -> None:
+    """Three corners go to the right, and the fourth does too or does not; a ramp shows how far."""
+    region = box(8, 8, 56, 56, SIDE, SIDE)
+    ramp = np.broadcast_to(np.arange(SIDE, dtype=np.uint8)[None, :, None] * 3, (SIDE, SIDE, 3))
+    corners = [(20.0, 20.0), (20.0, 44.0), (44.0, 20.0), (44.0, 44.0)]
+    near_the_left_border = np.s_[24:40, 10:12]
+    gone = []
+    for last in (6.0, -6.0):
+        ways = zip(corners, (6.0, 6.0, 6.0, last), strict=True)
+        points = [((x, y), (x + way, y)) for (x, y), way in ways]
+        seen = np.asarray(preview(Drag(image=ramp, mask=region, points=points)))
+        gone.append((ramp[near_the_left_border] / 3 - seen[near_the_left_border] / 3).mean())
+    whole, parts = gone
+    assert whole > 5
+    assert parts < 0.7 * whole
+
+
 def test_landmarks_of_other_groups_stay() -> None:
     task = case("face").task
     assert isinstance(task, Face)

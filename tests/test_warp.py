@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from diffeditor.masks import depth
-from diffeditor.warp import moving_least_squares, pulled
+from diffeditor.warp import misfit, moving_least_squares, pulled
 
 coordinates = st.floats(0, 64).map(lambda value: round(value, 2))
 places = st.tuples(coordinates, coordinates)
@@ -47,6 +47,21 @@ def test_two_points_stretch_along_their_line_only() -> None:
     origin = moving_least_squares((starts, ends), np.array([(30.0, 10.0), (35.0, 50.0)]), 1e-6)
     np.testing.assert_allclose(origin[:, 1], [10, 50], atol=1e-3)
     np.testing.assert_allclose(origin[:, 0], [30, 32.5], atol=0.2)
+
+
+def test_what_one_affine_map_explains_has_no_misfit() -> None:
+    starts = np.random.default_rng(0).uniform(0, 60, (6, 2))
+    ends = starts @ np.array([[1.2, 0.1], [-0.3, 0.8]]) + [4.0, -7.0]
+    assert misfit((starts, ends)) == pytest.approx(0, abs=1e-9)
+    assert misfit((starts, starts)) == 0
+    assert misfit((starts[:1], ends[:1])) == pytest.approx(0, abs=1e-9)
+
+
+def test_one_point_that_moves_among_others_that_stay_is_a_misfit() -> None:
+    corners = np.array([[0.0, 0.0], [60.0, 0.0], [0.0, 60.0], [60.0, 60.0], [30.0, 30.0]])
+    ends = corners.copy()
+    ends[4] += [0.0, 10.0]
+    assert misfit((corners, ends)) == pytest.approx(np.sqrt(0.8))
 
 
 def test_a_ridge_draws_the_map_towards_a_shift() -> None:
