@@ -34,9 +34,9 @@ LIMIT = 1024
 SOFTNESS = 0.5
 """Standard deviation in pixels by which an object's edge is softened, inwards only."""
 WHOLE_BAND, PARTS_BAND, FACE_BAND = 0.05, 0.2, 0.25
-"""Widths of the bands inside a region's border over which a warp fades out: where a thing is dragged
-as a whole, which fills its region, where parts of it are, and by a face's landmarks, whose region
-holds hair and neck too."""
+"""Widths of the bands inside a region's border over which a warp fades out: where a thing is
+dragged as a whole, which fills its region, where parts of it are, and by a face's landmarks, whose
+region holds hair and neck too."""
 BENT = 0.25
 """Misfit of one affine map to the pairs (see `misfit`) from which on they drag parts."""
 FADE = 0.07

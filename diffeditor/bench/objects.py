@@ -4,10 +4,10 @@
     look    the object's pixels in the true picture, or in the picture it was taken from
     score   sum over the object's pixels of |picture - look|^2 - min |picture - shade plate|^2
 
-The look, the place and the two scales with the least score are those at which the object, laid over
-the plate, explains the picture best. The plate may be darkened by a shadow. Both looks count because
-an object seen from another place shows another side: a copy of it is no worse placed for that. The
-two are aligned by their boxes, as what the edit asks for is.
+The look, the place and the two scales with the least score are those at which the object, laid
+over the plate, explains the picture best. The plate may be darkened by a shadow. Both looks count
+because an object seen from another place shows another side: a copy of it is no worse placed for
+that. The two are aligned by their boxes, as what the edit asks for is.
 """
 
 from collections.abc import Iterable
@@ -34,8 +34,8 @@ SHADES = (1.0, 0.85, 0.7, 0.55, 0.4)
 """Factors by which a shadow may darken the plate."""
 
 SOFTNESS = 1 / 64
-"""Standard deviation, in widths of the picture, of the blur in which a pattern that is not as it was
-still has its colours; what is not found otherwise is looked for in it."""
+"""Standard deviation, in widths of the picture, of the blur in which a pattern that is not as it
+was still has its colours; what is not found otherwise is looked for in it."""
 
 Pair = tuple[float, float]
 Placed = tuple[float, Pair, Pair]

@@ -54,7 +54,7 @@ def test_a_copy_at_the_asked_place_is_where_it_should_be_though_it_shows_its_old
 
 
 def test_an_object_whose_pattern_was_drawn_anew_is_found_by_its_colours() -> None:
-    """Veins of a marbled block that lie elsewhere: every pixel is one from up to six pixels away."""
+    """Veins of a marbled block that lie elsewhere: each pixel is one from up to six pixels away."""
     case = make_case("move", 1010, size=128)
     finder = ObjectFinder.of(case)
     own = scene_renders(case)[1].masks[edited_solid(case)]
