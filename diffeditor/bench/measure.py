@@ -18,7 +18,7 @@ from diffeditor.job import FEATHER_CELLS
 from diffeditor.worlds import Case, FaceSpec, render
 from diffeditor.worlds.cases import VISIBLE_CHANGE
 
-VERSION = 3
+VERSION = 4
 """Of the metrics; results measured by another version are measured again."""
 UNIT = 128
 """Pixels: distances are stated for pictures of this width."""
