@@ -72,11 +72,7 @@ class Bench:
         """The columns that have yet to make a case, or to be measured anew."""
         task, seed = job
         kept = ((one, self.place(task, one).read(seed)) for one in self.columns)
-        return [
-            one
-            for one, record in kept
-            if self.setup.again or record is None or record.version != VERSION
-        ]
+        return [one for one, record in kept if self.setup.again or not _valid(record)]
 
     def place(self, task: str, one: Column) -> Place:
         """Where a column's results for a task are."""
@@ -89,13 +85,13 @@ class Bench:
         return [record for record, _ in self.kept()]
 
     def kept(self) -> Iterator[tuple[Record, Place]]:
-        """The records with where they, and their pictures, are."""
+        """The records with where they, and their pictures, are; not those of other metrics."""
         for task in self.setup.tasks:
             for one in self.columns:
                 place = self.place(task, one)
                 for seed in self.setup.seeds:
                     record = place.read(seed)
-                    if record is not None:
+                    if record is not None and _valid(record):
                         yield record, place
 
     def _draw(self, case: Case) -> None:
@@ -128,6 +124,11 @@ class Bench:
                 picture=place.name(case.seed),
             )
         )
+
+
+def _valid(record: Record | None) -> bool:
+    """Whether there is a record, and it was measured as it would be now."""
+    return record is not None and record.version == VERSION
 
 
 def run_bench(setup: Setup, processes: int) -> Bench:
