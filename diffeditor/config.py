@@ -201,6 +201,7 @@ PRESETS: dict[str, Preset] = {
         image_prompt_inversion=False,
         hold_outside=False,
         clear_vacated=False,
+        detail=False,
         sketch_until=0.0,
     ),
     "release": replace(
@@ -210,6 +211,7 @@ PRESETS: dict[str, Preset] = {
         hold_outside=False,
         clear_vacated=False,
         face_everywhere=True,
+        detail=False,
         image_prompt_inversion=False,
         sketch_until=0.0,
         gradient_limit=0.0,

@@ -1,13 +1,14 @@
-"""Fine detail for an edit that was made smaller than its photograph.
+"""Fine detail for what an edit carries over as it is.
 
-What a working picture cannot hold of a photograph is what reducing and enlarging it takes away:
+An edit is drawn from latents, whose cells are several pixels wide, and at a working size that may
+be smaller than the photograph's. What is finer than a few cells is the network's guess:
 
-    lost(x) = x - enlarged(reduced(x))
+    fine(x) = x - enlarged(reduced(x))        [reduced to one pixel for GRAIN x GRAIN cells]
 
-Where an edit carries content over as it is, the source is warped by the map of that content and its
-`lost` is added to the enlarged edit. It is added as far as the edit shows that content, and where
-the edit shows it: cells of latents and features are wider than pixels, so that the edit may be off
-by a part of a cell.
+Where an edit carries content over as it is, its picture is known: the source, with the object laid
+in where it was sent. There the edit's `fine` gives way to that of the known picture, as far as the
+two agree in all that is coarser. Light and shade stay the edit's; patterns, outlines and the exact
+place of an object are the known picture's.
 """
 
 from collections.abc import Sequence
@@ -23,95 +24,86 @@ from diffeditor.images import Mask, resize_image
 from diffeditor.masks import bounding_box, moved_picture
 from diffeditor.tasks.base import Carried
 
+GRAIN = 3
+"""Cells of the latents across what detail is finer than [ours]."""
+
 TOLERANCE = 24.0
-"""Levels of 255 by which the edit may differ from the content before nothing is added [ours]."""
+"""Levels of 255 by which the coarse pictures may differ where detail is given [ours]."""
 
-NEIGHBOURHOOD = 5
-"""Side in working pixels of the square over which that difference is averaged [ours]."""
-
-REACH = 8
-"""Working pixels within which the content is looked for round its place: a latent cell."""
+SOFTNESS = 0.5
+"""Working pixels by which the border of what is laid in is softened: sigma of a Gaussian [ours]."""
 
 Pixels = npt.NDArray[np.uint8]
 Weights = npt.NDArray[Any]
 """Float (H, W), 0..1."""
 
 
-def with_detail(edited: Image.Image, carried: Sequence[Carried], size: Size) -> Image.Image:
+def with_detail(
+    edited: Image.Image, carried: Sequence[Carried], size: Size, cell: int
+) -> Image.Image:
     """The edit, RGB at working size, enlarged to `size` with the detail of what it carries over.
 
-    An edit that is no smaller than `size` on one side gets nothing but that size.
+    carried: what is laid in, one over the other. cell: working pixels across a cell of the latents.
+    Outside the masks of `carried` the edit is enlarged and nothing else.
     """
-    enlarged = resize_image(edited, size)
-    if edited.width >= size.width or edited.height >= size.height:
-        return enlarged
-    result = np.array(enlarged)
+    result = np.array(resize_image(edited, size))
+    known = np.any([content.mask for content in carried], axis=0)
+    if not known.any():
+        return Image.fromarray(result)
     pixel = (size.area / (edited.width * edited.height)) ** 0.5
-    for content in carried:
-        if content.mask.any():
-            patch = bounding_box(content.mask).grown(REACH * pixel, size)
-            result[patch.slices] = _refined(result[patch.slices], content, patch, pixel)
+    grain = GRAIN * cell * pixel
+    patch = bounding_box(known).grown(grain, size)
+    shown = result[patch.slices]
+    expected = _expected(shown, carried, patch, SOFTNESS * pixel)
+    weight = _depth(known[patch.slices], pixel) * _likeness(shown, expected, grain)
+    change = _fine(expected, grain) - _fine(shown, grain)
+    refined = np.rint(np.clip(shown + weight[:, :, None] * change, 0, 255))
+    result[patch.slices] = refined.astype(np.uint8)
     return Image.fromarray(result)
 
 
-def _refined(shown: Pixels, content: Carried, patch: Box, pixel: float) -> Pixels:
-    """The patch of the enlarged edit with detail; `pixel`: source pixels in a working one."""
-    mask, picture = content.mask[patch.slices], np.asarray(content.picture)
-    cells = Size(*(max(1, round(side / pixel)) for side in mask.shape))
-    object_map = content.object_map.shifted(-patch.left, -patch.top)
-    seen, moved = _resized(shown, cells), moved_picture(picture, object_map, patch.size)
-    if content.object_map != STILL:
-        inside = _resized(mask * np.uint8(255), cells)
-        dx, dy = displacement(seen, _resized(moved, cells), inside)
-        moved = moved_picture(picture, object_map.shifted(dx * pixel, dy * pixel), patch.size)
-    expected = _resized(moved, cells)
-    lost = moved.astype(np.float32) - _resized(expected, patch.size)
-    likeness = cv2.resize(_likeness(seen, expected), mask.shape[::-1])
-    weight = (_depth(mask, pixel) * likeness)[:, :, None]
-    return np.rint(np.clip(shown + weight * lost, 0, 255)).astype(np.uint8)
+def _expected(shown: Pixels, carried: Sequence[Carried], patch: Box, softness: float) -> Pixels:
+    """The patch of the picture that is known; where nothing is carried, what the edit shows."""
+    expected = shown.astype(np.float32)
+    for content in carried:
+        mask = content.mask[patch.slices]
+        if mask.any():
+            opacity = cv2.GaussianBlur(mask.astype(np.float32), (0, 0), softness)[:, :, None]
+            expected += opacity * (_carried(content, patch) - expected)
+    return np.rint(expected).astype(np.uint8)
 
 
-def displacement(seen: Pixels, expected: Pixels, inside: Pixels) -> tuple[float, float]:
-    """(dx, dy) by which `seen` shows what `expected` shows inside, to a fraction of a pixel.
-
-    Pictures (H, W, 3) and a mask (H, W) of 0..255. The least squared difference among shifts of up
-    to REACH pixels, then the vertex of the parabola through it and its neighbours.
-    """
-    height, width = inside.shape
-    if min(height, width) <= 2 * REACH:
-        return 0.0, 0.0
-    inner = slice(REACH, height - REACH), slice(REACH, width - REACH)
-    weights = np.repeat(inside[inner][:, :, None].astype(np.float32) / 255, 3, axis=2)
-    scores = cv2.matchTemplate(
-        seen.astype(np.float32),
-        expected[inner].astype(np.float32),
-        cv2.TM_SQDIFF,
-        mask=weights,
-    )
-    row, column = np.unravel_index(scores.argmin(), scores.shape)
-    dy = row + _vertex(scores[:, column], int(row)) - REACH
-    dx = column + _vertex(scores[row], int(column)) - REACH
-    return float(dx), float(dy)
+def _carried(content: Carried, patch: Box) -> Pixels:
+    """The patch of a content's picture after the content's map."""
+    picture = np.asarray(content.picture)
+    if content.object_map == STILL:
+        return picture[patch.slices]
+    return moved_picture(picture, content.object_map.shifted(-patch.left, -patch.top), patch.size)
 
 
-def _vertex(scores: npt.NDArray[Any], least: int) -> float:
-    """Where between -1/2 and 1/2 of its least entry a row of scores has its minimum."""
-    if not 0 < least < len(scores) - 1:
-        return 0.0
-    before, here, after = (float(v) for v in scores[least - 1 : least + 2])
-    bend = before - 2 * here + after
-    return 0.5 * (before - after) / bend if bend > 0 else 0.0
+def _reduced(pixels: Pixels, grain: float) -> Pixels:
+    """A picture (H, W, 3) with one pixel for grain x grain."""
+    return _resized(pixels, Size(*(max(1, round(side / grain)) for side in pixels.shape[:2])))
 
 
 def _resized(pixels: Pixels, size: Size) -> Pixels:
     return np.asarray(resize_image(Image.fromarray(pixels), size))
 
 
-def _likeness(seen: Pixels, expected: Pixels) -> Weights:
-    """1 where the pictures (H, W, 3) agree, falling to 0 at a mean difference of TOLERANCE."""
-    difference = cv2.absdiff(seen, expected).astype(np.float32).mean(axis=2)
-    around = cv2.blur(difference, (NEIGHBOURHOOD, NEIGHBOURHOOD))
-    return np.clip(1 - around / TOLERANCE, 0, 1)
+def _fine(pixels: Pixels, grain: float) -> npt.NDArray[np.float32]:
+    """What of a picture (H, W, 3) is finer than so many pixels."""
+    coarse = _resized(_reduced(pixels, grain), Size(*pixels.shape[:2]))
+    return pixels.astype(np.float32) - coarse
+
+
+def _likeness(shown: Pixels, expected: Pixels, grain: float) -> Weights:
+    """1 where coarse pictures (H, W, 3) agree, falling to 0 at a mean difference of TOLERANCE.
+
+    Beside a coarse pixel that differs it is no more than there: a border has both sides or none.
+    """
+    difference = cv2.absdiff(_reduced(shown, grain), _reduced(expected, grain))
+    likeness = np.clip(1 - difference.astype(np.float32).mean(axis=2) / TOLERANCE, 0, 1)
+    return cv2.resize(cv2.erode(likeness, np.ones((3, 3))), shown.shape[1::-1])
 
 
 def _depth(mask: Mask, pixel: float) -> Weights:

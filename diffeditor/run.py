@@ -206,7 +206,8 @@ class Run:
         """The edited picture in the source, exact outside the edit's region."""
         job = self.job
         if job.preset.detail:
-            picture = with_detail(picture, job.task.carried(), job.task.size)
+            cell = job.grid.latent_factor
+            picture = with_detail(picture, job.task.carried(), job.task.size, cell)
         return composite(job.given.source, picture, job.region, job.feather, job.box)
 
     def _facts(self) -> dict[str, Any]:

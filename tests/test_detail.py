@@ -3,11 +3,9 @@
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from PIL import Image
 
-from diffeditor.detail import REACH, displacement, with_detail
+from diffeditor.detail import with_detail
 from diffeditor.geometry import STILL, ObjectMap, Point, Shift, Size
 from diffeditor.images import resize_image
 from diffeditor.masks import moved_mask, moved_picture
@@ -17,6 +15,7 @@ from tests.tiny import box
 SIZE = Size(192, 256)
 WORKING = Size(48, 64)
 PIXEL = 4
+CELL = 4
 
 
 def textured(height: int, width: int, seed: int = 0) -> np.ndarray:
@@ -53,58 +52,73 @@ def error(a: np.ndarray, b: np.ndarray, inside: np.ndarray) -> float:
     return float(np.abs(a.astype(float) - b)[inside].mean())
 
 
-@settings(max_examples=20)
-@given(dx=st.floats(-6, 6), dy=st.floats(-6, 6))
-def test_a_displacement_is_measured_to_a_fraction_of_a_pixel(dx: float, dy: float) -> None:
-    here = cv2.GaussianBlur(textured(60, 70), (0, 0), 1)
-    there = moved_picture(here, ObjectMap(Point(0, 0), Shift(dx, dy)), Size(60, 70))
-    inside = np.full((60, 70), 255, np.uint8)
-    assert displacement(there, here, inside) == pytest.approx((dx, dy), abs=0.2)
+def blurred(pixels: np.ndarray, size: float) -> np.ndarray:
+    return cv2.GaussianBlur(pixels, (0, 0), size)
 
 
-def test_what_is_too_small_to_be_looked_for_is_where_it_should_be() -> None:
-    small = textured(2 * REACH, 40)
-    assert displacement(small, small, np.full(small.shape[:2], 255, np.uint8)) == (0, 0)
+def refined(edit: Image.Image, content: Carried) -> np.ndarray:
+    return np.asarray(with_detail(edit, [content], SIZE, CELL))
 
 
 @pytest.mark.parametrize("scale", [0.7, 1.0, 1.4])
 @pytest.mark.parametrize("off", [(0, 0), (1.4, -0.7), (-3.0, 2.2)])
-def test_moved_content_gets_its_detail_where_the_edit_shows_it(
+def test_moved_content_gets_its_detail_and_its_exact_place(
     scale: float, off: tuple[float, float]
 ) -> None:
     """The edit shows the object `off` working pixels from where it was sent."""
     sent = ObjectMap(Point(77, 58), Shift(80.5, 50), scale)
-    truth = shown(sent.shifted(off[0] * PIXEL, off[1] * PIXEL))
-    edit = reduced(truth)
+    edit = reduced(shown(sent.shifted(off[0] * PIXEL, off[1] * PIXEL)))
     content = carried(sent)
-    refined = np.asarray(with_detail(edit, [content], SIZE))
-    inside = cv2.erode(content.mask.astype(np.uint8), np.ones((33, 33))) > 0
-    assert error(refined, truth, inside) < 0.75 * error(enlarged(edit), truth, inside)
-    assert np.array_equal(refined[~content.mask], enlarged(edit)[~content.mask])
+    result, truth = refined(edit, content), shown(sent)
+    assert error(result, truth, content.mask) < 0.75 * error(enlarged(edit), truth, content.mask)
+    assert np.array_equal(result[~content.mask], enlarged(edit)[~content.mask])
 
 
 def test_what_stays_gets_its_detail_where_it_stands() -> None:
     edit = reduced(PHOTOGRAPH)
     content = Carried(picture=Image.fromarray(PHOTOGRAPH), mask=OBJECT, object_map=STILL)
-    refined = np.asarray(with_detail(edit, [content], SIZE))
+    result = refined(edit, content)
     inside = cv2.erode(OBJECT.astype(np.uint8), np.ones((9, 9))) > 0
-    assert error(refined, PHOTOGRAPH, inside) < 2 < error(enlarged(edit), PHOTOGRAPH, inside)
+    assert error(result, PHOTOGRAPH, inside) < 2 < error(enlarged(edit), PHOTOGRAPH, inside)
+
+
+def test_an_outline_that_the_network_softened_is_sharp_again() -> None:
+    """An edit at the photograph's own size, with a soft border and no pattern on its object."""
+    sent = ObjectMap(Point(77, 58), Shift(80, 50))
+    truth, content = shown(sent), carried(sent)
+    around = Carried(
+        picture=Image.fromarray(PHOTOGRAPH), mask=~content.mask & ~OBJECT, object_map=STILL
+    )
+    edit = Image.fromarray(blurred(truth, 3))
+    result = np.asarray(with_detail(edit, [around, content], SIZE, CELL))
+    near = cv2.dilate(content.mask.astype(np.uint8), np.ones((9, 9))) > 0
+    border = near & ~(cv2.erode(content.mask.astype(np.uint8), np.ones((9, 9))) > 0) & ~OBJECT
+    assert error(result, truth, border) < 0.4 * error(np.asarray(edit), truth, border)
+
+
+def test_light_and_shade_stay_the_edits() -> None:
+    sent = ObjectMap(Point(77, 58), Shift(80, 50))
+    content = carried(sent)
+    lighter = np.clip(shown(sent).astype(np.int16) + 12, 0, 255).astype(np.uint8)
+    result = refined(Image.fromarray(blurred(lighter, 2)), content)
+    inside = cv2.erode(content.mask.astype(np.uint8), np.ones((33, 33))) > 0
+    assert result[inside].mean() - shown(sent)[inside].mean() == pytest.approx(12, abs=1)
+    assert error(result, lighter, inside) < 0.7 * error(blurred(lighter, 2), lighter, inside)
 
 
 def test_an_edit_that_shows_something_else_gets_nothing() -> None:
-    edit = reduced(255 - shown(ObjectMap(Point(77, 58), Shift(80, 50))))
-    refined = with_detail(edit, [carried(ObjectMap(Point(77, 58), Shift(80, 50)))], SIZE)
-    changed = (np.asarray(refined) != enlarged(edit)).any(2)
-    assert changed.mean() < 0.01
+    edit = reduced(shown(ObjectMap(Point(77, 58), Shift(80, 50))) // 4)
+    result = refined(edit, carried(ObjectMap(Point(77, 58), Shift(80, 50))))
+    assert (result != enlarged(edit)).any(2).mean() < 0.01
 
 
 def test_content_at_the_border_and_content_that_left_are_no_trouble() -> None:
     edit = reduced(PHOTOGRAPH)
     for shift in (Shift(150, 110), Shift(-35, -20), Shift(500, 0)):
-        refined = with_detail(edit, [carried(ObjectMap(Point(77, 58), shift))], SIZE)
-        assert refined.size == (SIZE.width, SIZE.height)
+        result = refined(edit, carried(ObjectMap(Point(77, 58), shift)))
+        assert result.shape == PHOTOGRAPH.shape
 
 
-def test_an_edit_at_the_photographs_size_is_left_alone() -> None:
-    edit = Image.fromarray(255 - PHOTOGRAPH)
-    assert np.array_equal(np.asarray(with_detail(edit, [carried(STILL)], SIZE)), 255 - PHOTOGRAPH)
+def test_an_edit_that_carries_nothing_over_is_only_enlarged() -> None:
+    edit = reduced(PHOTOGRAPH)
+    assert np.array_equal(np.asarray(with_detail(edit, [], SIZE, CELL)), enlarged(edit))

@@ -93,16 +93,16 @@ def test_a_picture_of_the_models_own_size_is_never_cropped(tiny_editor: Editor) 
 
 
 def test_detail_can_be_left_out(tiny_editor: Editor, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[int] = []
+    asked: list[tuple[int, int]] = []
 
-    def spy(edit: Image.Image, carried: Sequence[Carried], size: Size) -> Image.Image:
-        asked.append(len(carried))
-        return with_detail(edit, carried, size)
+    def spy(edit: Image.Image, carried: Sequence[Carried], size: Size, cell: int) -> Image.Image:
+        asked.append((len(carried), cell))
+        return with_detail(edit, carried, size, cell)
 
     monkeypatch.setattr(diffeditor.run, "with_detail", spy)
     for detail in (True, False):
         tiny_editor.edit(photograph_move(), quick(steps=4, detail=detail))
-    assert asked == [2]
+    assert asked == [(2, 8)]
 
 
 def test_a_recipe_carries_both_settings() -> None:

@@ -123,10 +123,10 @@ class Move(Task):
         )
 
     def carried(self) -> tuple[Carried, ...]:
-        moved = self._moved()
-        rest = self.region() & ~as_mask(self.mask) & ~moved
+        moved, src = self._moved(), as_mask(self.mask)
+        around = self.region() & ~dilated(src, SURROUNDINGS * extent(src)) & ~moved
         return (
-            Carried(picture=self.source, mask=rest, object_map=STILL),
+            Carried(picture=self.source, mask=around, object_map=STILL),
             Carried(picture=self.source, mask=moved, object_map=self.object_map),
         )
 
