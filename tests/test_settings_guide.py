@@ -99,6 +99,6 @@ def test_a_sheet_shows_one_edit_for_each_value_and_nothing_else_changes(
             key
             for _, preset, _ in edits
             for key in vars(preset)
-            if getattr(preset, key) != getattr(PRESETS["no-sketch"], key)
+            if getattr(preset, key) != getattr(sheets.BASE, key)
         }
         assert varied <= {sheet.field}

@@ -1,13 +1,13 @@
 """Make docs/images/settings-*.png: one edit with several values of a setting, for docs/settings.md.
 
-    python tools/make_settings_sheets.py [FIELD ...] [--preset no-sketch] [--out docs/images]
+    python tools/make_settings_sheets.py [FIELD ...] [--preset NAME] [--out docs/images]
 
 A sheet shows the source with its mask or arrows, the results, and the ground truth (the same world
-rendered with the edit made). Everything but the one setting is the preset's, and the seed 0. The
-preset is by default the one in which all steps are made, so that each setting has its whole effect.
+rendered with the edit made). Everything but the one setting is the preset's, and the seed 0. By
+default all steps are made and the source's fine detail is left out, so that each setting has its
+whole effect and what is seen is the network's.
 
-There is no sheet of `crop` and `detail`: worlds have no objects that are small enough for a crop,
-and what the embedded model makes is too blurred for fine detail.
+There is no sheet of `crop`: worlds have no objects that are small enough for one.
 """
 
 import argparse
@@ -24,8 +24,8 @@ from diffeditor.config import StepWindow
 from diffeditor.worlds import Case, make_case
 
 HEAD = 18
-BASE = PRESETS["no-sketch"]
-"""Every setting has all its steps there."""
+BASE = replace(PRESETS["no-sketch"], detail=False)
+"""Every setting has all its steps there, and nothing is the source's own."""
 PRESET_FIELDS = tuple(item.name for item in fields(Preset))
 
 
@@ -79,8 +79,10 @@ def noise_until(*stops: float) -> dict[str, StepWindow]:
 SHEETS = (
     Sheet(field="steps", task="move", case=12, values=numbers(8, 20, 50)),
     Sheet(field="resolution", task="move", case=12, values=numbers(64, 96, 128, 192)),
+    Sheet(field="detail", task="move", case=12, values={"without": False, "with": True}),
     Sheet(field="guidance_scale", task="move", case=12, values=numbers(1, 2, 4, 8)),
     Sheet(field="energy_scale", task="drag", case=1, values=factors(0, 0.5, 1, 4), times=True),
+    Sheet(field="gradient_limit", task="face", case=0, values=numbers(0, 0.25, 0.5, 1)),
     Sheet(field="w_edit", task="drag", case=1, values=factors(0.25, 1, 4), times=True),
     Sheet(field="w_content", task="move", case=12, values=factors(0, 1, 4), times=True),
     Sheet(field="w_contrast", task="move", case=12, values=factors(0, 1, 4), times=True),
@@ -145,7 +147,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Edits with several values of a setting.")
     parser.add_argument("fields", nargs="*", metavar="FIELD", help=f"default: all of {known}")
     parser.add_argument("--model", default="embedded")
-    parser.add_argument("--preset", choices=list(PRESETS), default="no-sketch")
+    parser.add_argument("--preset", choices=list(PRESETS), help="default: no-sketch, no detail")
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "images")
     args = parser.parse_args()
     unknown = sorted(set(args.fields) - set(known))
@@ -155,7 +157,8 @@ def main() -> None:
     args.out.mkdir(parents=True, exist_ok=True)
     for sheet in SHEETS:
         if sheet.field in (args.fields or known):
-            picture = make(editor, sheet, PRESETS[args.preset])
+            preset = PRESETS[args.preset] if args.preset else BASE
+            picture = make(editor, sheet, preset)
             picture.save(args.out / f"settings-{sheet.field}.png", optimize=True)
             print(sheet.field, flush=True)
 
