@@ -2,7 +2,6 @@
 
     G = k * 1000 * energy_scale * (m * dE_edit/dz + (1 - m) * dE_con/dz)   [DiffEditor eq. 8]
     G = k * 1000 * energy_scale * d(E_edit + E_con)/dz                     without regional guidance
-    G = G * min(1, limit / rms(G))    cell by cell, rms over channels, where there is a limit [ours]
 
 The features are those of the plain UNet under the source's prompt [DragonDiffusion sec. 3.2].
 """
@@ -48,7 +47,6 @@ class Guidance:
     text: Tensor  # (1, n, D) of the source's prompt
     energy_scale: float
     regional: bool
-    limit: float = 0.0
     gen_features: list[Tensor] = field(default_factory=list)
     last_step: int = -1
 
@@ -78,14 +76,11 @@ class Guidance:
     def combined(self, gradients: Gradients) -> Tensor:
         """G from the two gradients, by region or not."""
         scale = self.plan.coefficient * ENERGY_UNIT * self.energy_scale
-        return limited(self._sum(gradients) * scale, self.limit)
-
-    def _sum(self, gradients: Gradients) -> Tensor:
         edit, content = gradients.grad_edit, gradients.grad_content
         if not self.regional:
-            return edit if content is None else edit + content
+            return scale * (edit if content is None else edit + content)
         m = self.plan.m_edit
-        return m * edit if content is None else m * edit + (1 - m) * content
+        return scale * (m * edit if content is None else m * edit + (1 - m) * content)
 
     @torch.no_grad()
     def reference(self, step: int, level: Level) -> list[Tensor]:
@@ -95,18 +90,6 @@ class Guidance:
             z = self.trajectory.at(step)
             known[step] = self.denoiser.features(z, level.t, self.text.expand(len(z), -1, -1))
         return known[step]
-
-
-def limited(gradient: Tensor, limit: float) -> Tensor:
-    """A gradient (1, C, h, w), shortened in the cells where its rms over channels is above a limit.
-
-    An energy near its least value pulls back what overshot it, the harder the larger its scale: a
-    large energy_scale then swings about the goal and tears the picture. 0 sets no limit.
-    """
-    if not limit:
-        return gradient
-    rms = gradient.square().mean(1, keepdim=True).sqrt()
-    return gradient * (limit / rms.clamp_min(limit))
 
 
 @torch.no_grad()

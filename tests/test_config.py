@@ -89,7 +89,6 @@ def test_the_baseline_has_none_of_the_paper() -> None:
                 "clear_vacated",
                 "hold_outside",
                 "sketch_until",
-                "gradient_limit",
                 "detail",
             },
         ),
@@ -254,11 +253,11 @@ def test_strengths_come_from_task_then_model_then_preset() -> None:
 
 def test_the_table_of_the_release_is_the_tasks_own() -> None:
     table = {
-        "move": (4, 0.5, 4, 6, 0.2, 0.8, 0.4, 0.0, 0.1, 0.0, 0.0),
-        "drag": (4, 2, 4, 6, 0, 0.2, 0.4, 0.0, 0.1, 0.0, 0.0),
-        "face": (4, 3, 12, 0, 0, 0, 0.2, 0.2, 0.05, 0.0, 0.0),
-        "appearance": (5, 2, 3.5, 5, 0, 0, 0.4, 0.0, 0.1, 0.0, 0.0),
-        "paste": (4, 1.5, 4, 6, 0, 0, 0.4, 0.0, 0.1, 0.0, 0.0),
+        "move": (4, 0.5, 4, 6, 0.2, 0.8, 0.4, 0.0, 0.1, 0.0),
+        "drag": (4, 2, 4, 6, 0, 0.2, 0.4, 0.0, 0.1, 0.0),
+        "face": (4, 3, 12, 0, 0, 0, 0.2, 0.2, 0.05, 0.0),
+        "appearance": (5, 2, 3.5, 5, 0, 0, 0.4, 0.0, 0.1, 0.0),
+        "paste": (4, 1.5, 4, 6, 0, 0, 0.4, 0.0, 0.1, 0.0),
     }
     order = (
         "guidance_scale",
@@ -271,7 +270,6 @@ def test_the_table_of_the_release_is_the_tasks_own() -> None:
         "eta_out",
         "image_prompt_scale",
         "sketch_until",
-        "gradient_limit",
     )
     assert set(order) == set(STRENGTHS)
     ours = {n: tuple(getattr(t.strengths, key) for key in order) for n, t in TASKS.items()}
