@@ -20,8 +20,8 @@ import numpy.typing as npt
 from PIL import Image
 
 from diffeditor.geometry import STILL, Box, Size
-from diffeditor.images import Mask, resize_image
-from diffeditor.masks import bounding_box, moved_picture
+from diffeditor.images import resize_image
+from diffeditor.masks import bounding_box, depth, moved_picture
 from diffeditor.tasks.base import Carried
 
 GRAIN = 3
@@ -55,8 +55,15 @@ def with_detail(
     patch = bounding_box(known).grown(grain, size)
     shown = result[patch.slices]
     expected = _expected(shown, carried, patch, SOFTNESS * pixel)
-    weight = _depth(known[patch.slices], pixel) * _likeness(shown, expected, grain)
-    change = _fine(expected, grain) - _fine(shown, grain)
+    cells = Size(*(max(1, round(side / grain)) for side in shown.shape[:2]))
+    coarse = [_resized(picture, cells) for picture in (shown, expected)]
+    faded = np.clip(depth(known[patch.slices]) / pixel, 0, 1)
+    weight = faded * cv2.resize(_likeness(*coarse), shown.shape[1::-1])
+    shown_fine, expected_fine = (
+        picture.astype(np.float32) - _resized(reduced, patch.size)
+        for picture, reduced in zip((shown, expected), coarse, strict=True)
+    )
+    change = expected_fine - shown_fine
     refined = np.rint(np.clip(shown + weight[:, :, None] * change, 0, 255))
     result[patch.slices] = refined.astype(np.uint8)
     return Image.fromarray(result)
@@ -81,32 +88,14 @@ def _carried(content: Carried, patch: Box) -> Pixels:
     return moved_picture(picture, content.object_map.shifted(-patch.left, -patch.top), patch.size)
 
 
-def _reduced(pixels: Pixels, grain: float) -> Pixels:
-    """A picture (H, W, 3) with one pixel for grain x grain."""
-    return _resized(pixels, Size(*(max(1, round(side / grain)) for side in pixels.shape[:2])))
-
-
 def _resized(pixels: Pixels, size: Size) -> Pixels:
     return np.asarray(resize_image(Image.fromarray(pixels), size))
 
 
-def _fine(pixels: Pixels, grain: float) -> npt.NDArray[np.float32]:
-    """What of a picture (H, W, 3) is finer than so many pixels."""
-    coarse = _resized(_reduced(pixels, grain), Size(*pixels.shape[:2]))
-    return pixels.astype(np.float32) - coarse
-
-
-def _likeness(shown: Pixels, expected: Pixels, grain: float) -> Weights:
+def _likeness(shown: Pixels, expected: Pixels) -> Weights:
     """1 where coarse pictures (H, W, 3) agree, falling to 0 at a mean difference of TOLERANCE.
 
     Beside a coarse pixel that differs it is no more than there: a border has both sides or none.
     """
-    difference = cv2.absdiff(_reduced(shown, grain), _reduced(expected, grain))
-    likeness = np.clip(1 - difference.astype(np.float32).mean(axis=2) / TOLERANCE, 0, 1)
-    return cv2.resize(cv2.erode(likeness, np.ones((3, 3))), shown.shape[1::-1])
-
-
-def _depth(mask: Mask, pixel: float) -> Weights:
-    """0 outside the mask, rising over a working pixel from its border to 1."""
-    distance = cv2.distanceTransform(mask.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-    return np.clip(distance / pixel, 0, 1)
+    difference = cv2.absdiff(shown, expected).astype(np.float32).mean(axis=2)
+    return cv2.erode(np.clip(1 - difference / TOLERANCE, 0, 1), np.ones((3, 3)))

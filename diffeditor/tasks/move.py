@@ -124,9 +124,9 @@ class Move(Task):
 
     def carried(self) -> tuple[Carried, ...]:
         moved, src = self._moved(), as_mask(self.mask)
-        around = self.region() & ~dilated(src, SURROUNDINGS * extent(src)) & ~moved
+        left, around = (dilated(one, SURROUNDINGS * extent(one)) for one in (src, moved))
         return (
-            Carried(picture=self.source, mask=around, object_map=STILL),
+            Carried(picture=self.source, mask=around & ~left & ~moved, object_map=STILL),
             Carried(picture=self.source, mask=moved, object_map=self.object_map),
         )
 
