@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 
 from diffeditor.errors import InvalidSetting
+from diffeditor.masks import bounding_box, box_centre
 from diffeditor.tasks import Appearance, Drag, Face, Move, Paste, Task
 from diffeditor.worlds.common import Render
 from diffeditor.worlds.face_spec import FaceSpec, random_face
@@ -32,7 +33,6 @@ from diffeditor.worlds.scene_spec import (
 from diffeditor.worlds.solids import SHAPES
 from diffeditor.worlds.world import WorldSpec, render
 
-Box = tuple[float, float, float, float]
 Pair = tuple[tuple[float, float], tuple[float, float]]
 """The start and the end of a drag, pixels (x, y)."""
 
@@ -338,26 +338,20 @@ def _resized(solid: Solid, factor: float) -> Solid:
 
 def _placement(src: np.ndarray, dst: np.ndarray) -> tuple[tuple[int, int], float]:
     """The shift of the box's centre in whole pixels and the growth of its sides, src to dst."""
-    a, b = _box(src), _box(dst)
-    dx, dy = (b[0] + b[2] - a[0] - a[2]) / 2, (b[1] + b[3] - a[1] - a[3]) / 2
-    scale = (b[2] - b[0] + b[3] - b[1]) / (a[2] - a[0] + a[3] - a[1])
-    return (round(dx), round(dy)), scale
-
-
-def _box(mask: np.ndarray) -> Box:
-    """Left, top, right and bottom edge of a mask, in pixels."""
-    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
-    return float(columns[0]), float(rows[0]), float(columns[-1] + 1), float(rows[-1] + 1)
+    start, end = box_centre(src), box_centre(dst)
+    before, after = bounding_box(src).size, bounding_box(dst).size
+    scale = (after.width + after.height) / (before.width + before.height)
+    return (round(end.x - start.x), round(end.y - start.y)), scale
 
 
 def _handle(at: tuple[float, float], src: np.ndarray, dst: np.ndarray) -> Pair:
     """A point of the object near `at` in its box, and where the change of boxes takes it."""
-    left, top, right, bottom = _box(src)
+    left, top, right, bottom = bounding_box(src)
     wanted = np.array([left + at[0] * (right - left), top + at[1] * (bottom - top)])
     inside = np.argwhere(src)[:, ::-1] + 0.5
     x, y = inside[np.square(inside - wanted).sum(1).argmin()]
     u, v = (x - left) / (right - left), (y - top) / (bottom - top)
-    left, top, right, bottom = _box(dst)
+    left, top, right, bottom = bounding_box(dst)
     return (float(x), float(y)), (left + u * (right - left), top + v * (bottom - top))
 
 
