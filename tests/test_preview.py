@@ -17,8 +17,7 @@ from diffeditor.images import resize_image, resize_mask
 from diffeditor.plan import EditPlan, Grid
 from diffeditor.preview import preview, sketch
 from diffeditor.tasks import TASKS, Task
-from diffeditor.worlds import make_case
-from diffeditor.worlds.cases import Case
+from diffeditor.worlds import Case, make_case
 
 GREEN, RED, BLUE = (40, 160, 60), (200, 30, 40), (30, 40, 200)
 SIDE = 64

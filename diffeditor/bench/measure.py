@@ -16,7 +16,7 @@ from diffeditor.bench.objects import ObjectFinder, edited_solid, scene_renders
 from diffeditor.composite import feathered
 from diffeditor.job import FEATHER_CELLS
 from diffeditor.worlds import Case, FaceSpec, render
-from diffeditor.worlds.cases import VISIBLE_CHANGE
+from diffeditor.worlds.case_base import VISIBLE_CHANGE
 
 VERSION = 4
 """Of the metrics; results measured by another version are measured again."""

@@ -22,8 +22,7 @@ from diffeditor.fill import FAINT
 from diffeditor.masks import bounding_box
 from diffeditor.tasks import Paste
 from diffeditor.tasks.base import as_mask
-from diffeditor.worlds import Render, SceneSpec, render
-from diffeditor.worlds.cases import Case
+from diffeditor.worlds import Case, Render, SceneSpec, render
 
 BORDER = 16
 """Pixels round the picture into which an object may reach."""

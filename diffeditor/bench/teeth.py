@@ -17,7 +17,7 @@ from diffeditor.bench.landmarks import Finder, found
 from diffeditor.bench.options import add_common_arguments, check_from_one, write_json
 from diffeditor.bench.runner import Bench, Setup, run_bench
 from diffeditor.bench.statistics import Estimate, bootstrap
-from diffeditor.worlds.cases import FACE_KINDS
+from diffeditor.worlds.case_faces import FACE_KINDS
 
 KIND = "open the mouth"
 FIRST_SEED = 1000

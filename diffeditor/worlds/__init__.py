@@ -1,6 +1,7 @@
 """Procedural worlds: pictures of solids and of faces whose every edit has a known right answer."""
 
-from diffeditor.worlds.cases import Case, make_case
+from diffeditor.worlds.case_base import Case
+from diffeditor.worlds.cases import make_case
 from diffeditor.worlds.common import Render
 from diffeditor.worlds.face_spec import FaceSpec, random_face
 from diffeditor.worlds.scene_spec import SceneSpec, Solid, random_scene

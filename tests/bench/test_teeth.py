@@ -8,7 +8,7 @@ import pytest
 from diffeditor.bench.judges import Judges
 from diffeditor.bench.teeth import seeds, shows_teeth
 from diffeditor.worlds import make_case, random_face, render
-from diffeditor.worlds.cases import FACE_KINDS
+from diffeditor.worlds.case_faces import FACE_KINDS
 
 
 @pytest.mark.parametrize("seed", range(6))

@@ -10,13 +10,10 @@ import torch
 from diffeditor.errors import InvalidSetting
 from diffeditor.tasks import Appearance, Drag, Face, Move, Paste
 from diffeditor.worlds import Case, FaceSpec, Render, SceneSpec, WorldSpec, make_case, render
-from diffeditor.worlds.cases import (
-    FACE_EDITS,
-    FACE_KINDS,
-    LANDMARKS_DRAGGED,
-    MOVE_SPAN,
-    VISIBLE_CHANGE,
-)
+from diffeditor.worlds.case_base import VISIBLE_CHANGE
+from diffeditor.worlds.case_drags import LANDMARKS_DRAGGED
+from diffeditor.worlds.case_faces import FACE_EDITS, FACE_KINDS
+from diffeditor.worlds.case_objects import MOVE_SPAN
 
 SIZE = 64
 TASKS = {"move": Move, "drag": Drag, "face": Face, "paste": Paste, "appearance": Appearance}
