@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.parity import Comparison, Row, Trace, load_model
+from benchmarks.parity import Comparison, Row, load_model
+from benchmarks.traces import Trace
 from diffeditor.backbones import StableDiffusion
 
 GOLDEN = Path(__file__).parent / "golden"

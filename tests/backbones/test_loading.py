@@ -12,7 +12,7 @@ from diffusers import UNet2DConditionModel
 from safetensors.torch import save_file
 from torch import Tensor
 
-from benchmarks.parity import Trace
+from benchmarks.traces import Trace
 from diffeditor import load_editor
 from diffeditor.backbones import load_stable_diffusion
 from diffeditor.backbones.embedded import shipped_models
