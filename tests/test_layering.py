@@ -26,6 +26,7 @@ LAYERS = (
         "plan",
         "tensorfile",
         "device",
+        "processes",
         "memory_policy",
     },
     {"memory", "attention", "compiling", "features", "image_prompt", "image_prompt_files"},

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 import torch
 
 from diffeditor.errors import DiffEditorError
+from diffeditor.processes import end_with_parent
 
 JobT = TypeVar("JobT")
 DoneT = TypeVar("DoneT")
@@ -56,6 +57,7 @@ _worker: list[Callable[..., Any]] = []
 
 
 def _start(make_worker: Callable[[], Callable[..., Any]]) -> None:
+    end_with_parent()
     torch.set_num_threads(1)
     _worker.append(make_worker())
 

@@ -25,6 +25,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from diffeditor.processes import end_with_parent
 from diffeditor.training.draw import Draw
 from diffeditor.worlds import random_face, random_scene
 from diffeditor.worlds.faces import render_faces
@@ -74,7 +75,7 @@ def render_missing(
         for job in missing:
             work(job)
         return
-    with ProcessPoolExecutor(processes, get_context("spawn")) as pool:
+    with ProcessPoolExecutor(processes, get_context("spawn"), end_with_parent) as pool:
         list(pool.map(work, missing))
 
 

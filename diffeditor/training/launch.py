@@ -23,6 +23,7 @@ from accelerate import Accelerator
 
 from diffeditor.device import HOST, multiplies_bfloat16
 from diffeditor.errors import Cancelled, DiffEditorError
+from diffeditor.processes import end_with_parent
 
 
 class TrainingFailed(DiffEditorError):
@@ -51,7 +52,8 @@ def accelerator_on(device: torch.device, precision: str) -> Accelerator:
 def launch(work: Callable[..., None], processes: int, *args: Any) -> None:
     """Run `work(*args)` in this process, or in `processes` new ones joined by gloo.
 
-    SIGTERM and SIGINT are passed on, so that each process can write its checkpoint.
+    SIGTERM and SIGINT are passed on, so that each process can write its checkpoint. The new ones
+    stop in the same way when this one is killed.
 
     Raises:
         TrainingFailed: a process ended with an error; the others are then stopped.
@@ -86,6 +88,7 @@ def _join(
     A process that closed its connections while another, on a busy machine, had yet to wake up from
     their last meeting would make that one fail with "Connection closed by peer".
     """
+    end_with_parent()
     threads = max(1, (os.cpu_count() or 1) // processes)
     torch.set_num_threads(threads)
     os.environ |= {
