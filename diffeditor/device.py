@@ -8,6 +8,7 @@ import gc
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
+import cv2
 import psutil
 import torch
 from torch import Tensor
@@ -26,8 +27,8 @@ DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch
 DTYPE_CHOICES = (AUTO, *DTYPES)
 """What `load_editor(dtype=...)` and --dtype take."""
 
-_FULL = ("out of memory", "can't allocate memory", "not enough memory")
-"""What errors of no class of their own say, on Apple's devices and on the host."""
+_FULL = ("out of memory", "can't allocate memory", "not enough memory", "insufficient memory")
+"""What errors of no class of their own say: of Apple's devices, of the host and of OpenCV."""
 
 
 def find_device(name: str) -> torch.device:
@@ -151,7 +152,8 @@ def is_out_of_memory(error: BaseException) -> bool:
     """Whether an error says that a device is full."""
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
-    return isinstance(error, RuntimeError) and any(text in str(error).lower() for text in _FULL)
+    said = str(error).lower()
+    return isinstance(error, RuntimeError | cv2.error) and any(text in said for text in _FULL)
 
 
 def to_host(x: Tensor) -> Tensor:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -173,6 +174,8 @@ def test_an_unknown_plan_is_refused(tiny_model: StableDiffusion) -> None:
         (MemoryError(), True),
         (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: 9 bytes"), True),
         (RuntimeError("MPS backend out of memory (MPS allocated: 9 GB)"), True),
+        (cv2.error("(-4:Insufficient memory) Failed to allocate 9 bytes"), True),
+        (cv2.error("(-215:Assertion failed) !ssize.empty()"), False),
         (RuntimeError("size mismatch"), False),
         (ValueError("out of memory"), False),
     ],
