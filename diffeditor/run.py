@@ -78,11 +78,12 @@ class Run:
         known = self.cache.get(key)
         inverting = count if known is None else 0
         total = inverting + count + 1
+        sketched = self._sketch()
         with self.backbone.denoiser() as denoiser:
             denoiser.stopped = self.stopped
             trajectory = known or (yield from self._inverted(key, denoiser, total))
             self.clock.enter("sample")
-            sampler = self._sampler(denoiser, trajectory)
+            sampler = self._sampler(denoiser, trajectory, sketched)
             state, ratios = None, list[Tensor]()
             for state in sampler.run():
                 if state.guidance_ratio is not None:
@@ -145,7 +146,9 @@ class Run:
             first=job.first,
         )
 
-    def _sampler(self, denoiser: Denoiser, trajectory: Trajectory) -> Sampler:
+    def _sampler(
+        self, denoiser: Denoiser, trajectory: Trajectory, sketched: Tensor | None
+    ) -> Sampler:
         job = self.job
         text = self.embeddings.text(self.backbone, ["", job.task.prompts[0]])
         generator = torch.Generator().manual_seed(self.seed)
@@ -168,7 +171,7 @@ class Run:
             ),
             noise=lambda _: to_device(torch.randn(shape, generator=generator), device),
             free=job.free,
-            sketch=self._sketch(),
+            sketch=sketched,
             first=job.first,
         )
 

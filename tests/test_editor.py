@@ -210,6 +210,22 @@ def test_an_edit_from_a_sketch_runs_what_is_left(tiny_model: StableDiffusion, na
     assert len({pixels(one).tobytes() for one in (result, other, from_noise)}) == 3
 
 
+def test_an_edit_that_has_no_sketch_fails_before_it_costs_anything(
+    tiny_model: StableDiffusion, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_sketch(*_: object) -> Image.Image:
+        raise InvalidEdit("There is no preview of this task.")
+
+    monkeypatch.setattr("diffeditor.run.sketch", no_sketch)
+    batches, hook = counted(tiny_model.unet)
+    try:
+        with pytest.raises(InvalidEdit, match="no preview"):
+            Editor(tiny_model).edit(square(), replace(QUICK, sketch_until=0.5))
+    finally:
+        hook.remove()
+    assert batches == []
+
+
 def test_metadata_says_what_was_run(tiny_editor: Editor) -> None:
     result = tiny_editor.edit(square(), QUICK, seed=np.int64(5))  # type: ignore[arg-type]
     facts = json.loads(json.dumps(result.metadata))
