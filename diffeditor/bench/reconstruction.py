@@ -1,8 +1,9 @@
 """`diffeditor bench reconstruction`: what the autoencoder, and inversion and back, keep.
 
 Pictures of unseen worlds are encoded and decoded; then inverted in N steps and sampled back in as
-many, without any edit: no energy, no memory bank, no noise, no classifier-free guidance. A way
-says which conditions both directions have.
+many, without any edit: no energy, no memory bank, no noise, and no classifier-free guidance unless
+asked for, which the sampling alone has then, as in an edit. A way says which conditions both
+directions have.
 """
 
 import argparse
@@ -86,11 +87,18 @@ class Shown:
 class Reconstructor:
     """Reconstructs batches of worlds of one kind, given by their seeds."""
 
-    def __init__(self, model: str, device: str, steps: int, scale: float | None) -> None:
+    def __init__(
+        self,
+        model: str,
+        device: str,
+        steps: int,
+        scale: float | None = None,
+        guidance_scale: float = 1.0,
+    ) -> None:
         quiet_libraries()
         self.model: StableDiffusion = bare_model(model, device)
         self.levels = self.model.schedule.levels(steps)
-        self.scale = scale
+        self.scale, self.guidance_scale = scale, guidance_scale
 
     def __call__(self, seeds: Sequence[int]) -> list[Shown]:
         """Everything about one batch."""
@@ -127,14 +135,19 @@ class Reconstructor:
         scale: float,
     ) -> Tensor:
         """Latents z_0 (B, C, h, w) inverted and sampled back."""
-        text = self.model.embed_text(captions if way.caption else [""] * len(captions))
+        empty = self.model.embed_text([""] * len(captions))
+        text = self.model.embed_text(captions) if way.caption else empty
         tokens = self.model.embed_images(pictures) if way.image else None
         image = None if tokens is None else ImageCondition(tokens=tokens[0], scale=scale)
         with self.model.denoiser() as denoiser:
             run = invert(denoiser, z_0, self.levels, text, bank_steps=(), image=image)
             z = _returned(run).z_T
+            nothing = None if tokens is None else ImageCondition(tokens=tokens[1], scale=scale)
             for i, level in enumerate(self.levels):
                 eps = denoiser.eps(z, level.t, text, self._pass(i, way, image))
+                if self.guidance_scale != 1:
+                    without = denoiser.eps(z, level.t, empty, self._pass(i, way, nothing))
+                    eps = without + self.guidance_scale * (eps - without)
                 z = regional_ddim_step(z, eps, level)
         return z
 
@@ -183,6 +196,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--image-prompt-scale", type=float, help="default: that of the tasks move and face"
     )
+    parser.add_argument(
+        "--guidance-scale", type=float, default=1.0, help="of the sampling (default: 1, none)"
+    )
     parser.add_argument("--quick", action="store_true", help=f"{QUICK_COUNT} of each kind")
 
 
@@ -191,7 +207,12 @@ def run(options: argparse.Namespace) -> None:
     check_from_one(options, "count", "processes")
     count = options.count or (QUICK_COUNT if options.quick else COUNT)
     make = partial(
-        Reconstructor, options.model, options.device, options.steps, options.image_prompt_scale
+        Reconstructor,
+        options.model,
+        options.device,
+        options.steps,
+        options.image_prompt_scale,
+        options.guidance_scale,
     )
     jobs = list(batches(options.first_seed, count))
     done = told(run_jobs(make, jobs, options.processes), len(jobs), "batch")

@@ -28,6 +28,20 @@ def test_more_steps_bring_the_latents_nearer(judged_folder: Path) -> None:
     assert errors[16] > errors[4]
 
 
+def test_guidance_changes_what_has_conditions_alone(judged_folder: Path) -> None:
+    """Without a caption and an image prompt, both halves of the guidance are one."""
+    plain, guided = (
+        {
+            shown.way: shown.psnr_decoded
+            for shown in Reconstructor(str(judged_folder), "cpu", 4, 1.0, scale)((2,))
+        }
+        for scale in (1.0, 9.0)
+    )
+    assert guided["nothing"] == pytest.approx(plain["nothing"], abs=1e-3)
+    for way in ("caption", "image prompt", "as in an edit"):
+        assert guided[way] != pytest.approx(plain[way], abs=1e-3), way
+
+
 def test_the_summary_takes_medians_by_kind() -> None:
     def shown(kind: str, way: str, psnr: float) -> Shown:
         return Shown(
