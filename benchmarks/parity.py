@@ -1,12 +1,12 @@
 """Compare the engine, stage by stage, with recorded traces of the published release.
 
-    python -m benchmarks.parity --model DIR --golden DIR
+    python -m benchmarks.parity [--model DIR] [--golden DIR]
 
-DIR/model holds a diffusers folder `sd/`, a CLIP tower `image_encoder/` and `ip_sd15_64.bin`;
-DIR/golden holds pairs NAME.json / NAME.safetensors (or a folder `traces/` of them), complete or
-trimmed. One row is printed for each trace and stage that it holds; the exit status is 1 if any row
-misses its tolerance. Errors are the largest absolute difference relative to the largest recorded
-value.
+The folder of the model holds a diffusers folder `sd/`, a CLIP tower `image_encoder/` and
+`ip_sd15_64.bin`; that of the traces holds pairs NAME.json / NAME.safetensors (or a folder `traces/`
+of them), complete or trimmed. Without them it is the model and the traces under tests/golden. One
+row is printed for each trace and stage that it holds; the exit status is 1 if any row misses its
+tolerance. Errors are the largest absolute difference relative to the largest recorded value.
 """
 
 import argparse
@@ -34,6 +34,9 @@ from diffeditor.plan import EditPlan, Grid
 from diffeditor.sampler import Conditions, Sampler
 from diffeditor.schedule import Level, RegionalNoise, ddim_invert_step, regional_ddim_step
 from diffeditor.tasks import Appearance, Move, Paste, Task
+
+GOLDEN = Path(__file__).resolve().parents[1] / "tests" / "golden"
+"""The recorded traces that lie in the repository, and their model."""
 
 
 @dataclass(frozen=True)
@@ -332,8 +335,8 @@ def load_model(folder: Path) -> StableDiffusion:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--model", type=Path, required=True)
-    parser.add_argument("--golden", type=Path, required=True)
+    parser.add_argument("--model", type=Path, default=GOLDEN / "model", metavar="DIR")
+    parser.add_argument("--golden", type=Path, default=GOLDEN, metavar="DIR")
     args = parser.parse_args()
     traces = args.golden / "traces" if (args.golden / "traces").is_dir() else args.golden
     sys.exit(0 if compare(load_model(args.model), traces) else 1)

@@ -4,11 +4,12 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks import parity
 from benchmarks.parity import Comparison, Row, load_model
 from benchmarks.traces import Trace
 from diffeditor.backbones import StableDiffusion
 
-GOLDEN = Path(__file__).parent / "golden"
+GOLDEN = Path(__file__).resolve().parent / "golden"
 TRACES = ("appearance", "drag", "face", "move", "move_fill", "move_scale", "paste")
 WHOLE = "move"
 """Whole runs are long: one is made here, all that are recorded by `python -m benchmarks.parity`."""
@@ -40,6 +41,19 @@ def test_a_changed_recording_is_noticed(recorded_model: StableDiffusion) -> None
     comparison = Comparison(recorded_model, trace)
     missed = [row.stage for row in (*comparison.inputs(), *comparison.masks()) if not row.passed]
     assert missed == ["latents of picture 0", "masks/mask_cur (cells differing)"]
+
+
+def test_without_arguments_it_reads_what_lies_in_the_repository(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[tuple[Path, Path]] = []
+    monkeypatch.setattr(parity, "load_model", lambda folder: folder)
+    monkeypatch.setattr(parity, "compare", lambda *folders: asked.append(folders) or True)
+    monkeypatch.setattr("sys.argv", ["parity"])
+    with pytest.raises(SystemExit) as ended:
+        parity.main()
+    assert ended.value.code == 0
+    assert asked == [(GOLDEN / "model", GOLDEN)]
 
 
 def test_a_value_that_is_not_a_number_misses_any_tolerance() -> None:
