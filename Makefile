@@ -5,7 +5,7 @@ PYTHON := $(shell python3.11 --version >/dev/null 2>&1 && echo python3.11 || ech
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-EXTRAS := ui,train,bench,serve,dev
+EXTRAS := ui,train,bench,dev
 
 .PHONY: help setup run test check format screenshots
 

@@ -53,7 +53,7 @@ LAYERS = (
         "recipe_json",
     },
     {PUBLIC},
-    {"cli", "models", "worlds", "training", "bench", "serve"},
+    {"cli", "models", "worlds", "training", "bench"},
 )
 LAYER_OF = {name: level for level, names in enumerate(LAYERS) for name in names}
 TASK_SEES = LAYERS[0] | LAYERS[1] | {"tasks"}
