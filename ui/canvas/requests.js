@@ -1,4 +1,6 @@
-// What Python is asked for while the user edits: uploads, segmentation, landmarks.
+// What Python is asked for while the user edits: uploads, segmentation, landmarks. An answer may come
+// in the middle of a gesture, which then ends first: its draft, made before the answer, would else
+// become the state in the end, without what was answered.
 
 import { fromPixels, fromRuns, inverted, union } from "./bitmap.js";
 import { rounded } from "./geometry.js";
@@ -22,6 +24,7 @@ export async function openPicture(board, side, file) {
   if (!answer) return;
   const { picture } = answer;
   for (const data of [picture.file, picture.view]) data.url = folder + encoded(data.path);
+  board.end();
   board.commit(withPicture(board.state, side, picture), "a picture is opened");
 }
 
@@ -50,6 +53,7 @@ async function readMask(file, picture) {
 }
 
 function addToMask(board, key, { image }, label) {
+  board.end();
   const layer = board.layers[key];
   const { width, height } = layer.bitmap;
   const added = fromPixels(readPixels(image, width, height), width, height);
@@ -83,6 +87,7 @@ export async function segment(board, key, { box, point, negative }) {
   );
   if (!answer || board.state.pick !== pick) return;
   const image = await loadImage(answer.mask);
+  board.end();
   if (board.state.pick !== pick) return;
   board.amend({ ...board.state, [key]: unitedMask(board.layers[key], pick.base, image) });
 }
@@ -126,6 +131,7 @@ export async function fitLandmarks(board, side, points) {
 
 function setLandmarks(board, side, picture, answer) {
   if (!answer || picture !== board.state[side]) return;
+  board.end();
   const next = { ...board.state, [landmarksKey(side)]: answer.landmarks };
   board.commit(next, "the points of a face are found");
 }

@@ -1,19 +1,23 @@
 """A value of the canvas with uploads behind it, and the demo page."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import gradio as gr
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from tests.ui.canvas.demo import ball_mask, build, picture
 from tests.ui.canvas.driver import PATIENCE, Driver
 from tests.ui.watch import watched
 from ui.canvas import Patch
+from ui.canvas.bundle import MODULES, source
 from ui.canvas.value import TOOLS, VERSION
+
+ORIGIN = "http://canvas.test"
+Run = Callable[..., Any]
 
 
 @pytest.fixture
@@ -82,3 +86,34 @@ def driver(browser: Browser, demo: str, screen: dict[str, Any]) -> Iterator[Driv
     yield driven
     context.close()
     assert wrong == []
+
+
+@pytest.fixture(scope="module")
+def modules(browser: Browser) -> Iterator[Page]:
+    """An empty page that may import the canvas's modules."""
+    opened = browser.new_page()
+    opened.route("**/*", _module)
+    opened.goto(ORIGIN)
+    yield opened
+    opened.close()
+
+
+def _module(route: Route) -> None:
+    """Serves the modules; nothing reaches a network."""
+    name = route.request.url.removeprefix(f"{ORIGIN}/")
+    if name.endswith(".js"):
+        route.fulfill(content_type="text/javascript", body=source(name.removesuffix(".js")))
+    else:
+        route.fulfill(content_type="text/html", body="<!doctype html>")
+
+
+@pytest.fixture
+def run(modules: Page) -> Run:
+    """Evaluates the body of a function of all modules, by name, and of `given`."""
+
+    def evaluate(body: str, **given: Any) -> Any:
+        names = ("schema", *MODULES)
+        imports = "".join(f"const {name} = await import('/{name}.js');" for name in names)
+        return modules.evaluate(f"async (given) => {{ {imports} {body} }}", given)
+
+    return evaluate

@@ -1,50 +1,15 @@
 """The canvas's pure modules, imported by a browser as they are."""
 
 import re
-from collections.abc import Callable, Iterator
-from typing import Any
 
 import numpy as np
 import pytest
-from playwright.sync_api import Browser, Page, Route
+from playwright.sync_api import Page
 
+from tests.ui.canvas.conftest import Run
 from ui.canvas.bundle import FOLDER, MODULES, bundle, source
 
 pytestmark = pytest.mark.browser
-
-ORIGIN = "http://canvas.test"
-Run = Callable[..., Any]
-
-
-def answer(route: Route) -> None:
-    """Serves the modules; nothing reaches a network."""
-    name = route.request.url.removeprefix(f"{ORIGIN}/")
-    if name.endswith(".js"):
-        route.fulfill(content_type="text/javascript", body=source(name.removesuffix(".js")))
-    else:
-        route.fulfill(content_type="text/html", body="<!doctype html>")
-
-
-@pytest.fixture(scope="module")
-def page(browser: Browser) -> Iterator[Page]:
-    opened = browser.new_page()
-    opened.route("**/*", answer)
-    opened.goto(ORIGIN)
-    yield opened
-    opened.close()
-
-
-@pytest.fixture
-def run(page: Page) -> Run:
-    """Evaluates the body of a function of all pure modules, by name, and of `given`."""
-    pure = ("schema", "geometry", "bitmap", "history", "state", "modes", "drafts", "words")
-
-    def evaluate(body: str, **given: Any) -> Any:
-        imports = "".join(f"const {name} = await import('/{name}.js');" for name in pure)
-        return page.evaluate(f"async (given) => {{ {imports} {body} }}", given)
-
-    return evaluate
-
 
 PICTURE = {"width": 200, "height": 100}
 
@@ -65,10 +30,10 @@ def test_every_import_is_exported() -> None:
                 assert re.search(rf"^export .*\b{one}\b", source(other), re.MULTILINE), one
 
 
-def test_the_bundle_is_the_body_of_a_function(page: Page) -> None:
+def test_the_bundle_is_the_body_of_a_function(modules: Page) -> None:
     assert "import " not in re.sub(r"//.*", "", bundle())
     names = "'element', 'trigger', 'props', 'server', 'upload', 'watch'"
-    page.evaluate(f"code => {{ new Function({names}, code) }}", bundle())
+    modules.evaluate(f"code => {{ new Function({names}, code) }}", bundle())
 
 
 def test_the_page_writes_text_never_markup() -> None:
