@@ -81,9 +81,9 @@ export class MaskLayer {
   // Shows a mask of a picture whose view has these sides; decodes it first where it comes from
   // Python.
   show(mask, picture, { width, height }) {
+    this.perCell = { x: picture.width / width, y: picture.height / height };
     if (this.shown === mask && this.bitmap?.width === width && this.bitmap?.height === height) return;
     this.shown = mask;
-    this.perCell = { x: picture.width / width, y: picture.height / height };
     if (mask && !mask.runs) {
       this.bitmap = null;
       this.#decode(mask, width, height);

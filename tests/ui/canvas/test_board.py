@@ -1,5 +1,6 @@
 """The state of the canvas and what Python answers, in a browser without a page round them."""
 
+import numpy as np
 import pytest
 
 from tests.ui.canvas.conftest import Run
@@ -98,3 +99,12 @@ def test_a_mask_that_is_opened_during_a_stroke_is_a_step_of_its_own(run: Run) ->
     assert labels == ["a brush stroke", "a mask is opened"]
 
 
+def test_a_cell_has_the_size_of_the_picture_that_is_shown_now(run: Run) -> None:
+    cells = run(
+        "const view = {width: 50, height: 40};"
+        "const layer = new layers.MaskLayer('mask', () => {});"
+        "const at = []; for (const k of [2, 4]) {"
+        " layer.show(null, {width: 50 * k, height: 40 * k}, view);"
+        " at.push(layer.toCells({x: 40, y: 20})); } return at"
+    )
+    assert np.array([[c["x"], c["y"]] for c in cells]).tolist() == [[20, 10], [10, 5]]
