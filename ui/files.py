@@ -13,6 +13,9 @@ from PIL import Image
 
 from ui import text
 
+MAX_UPLOAD = 100 * 2**20
+"""Bytes of a file that is loaded on the page."""
+
 
 def uploaded(path: str | None) -> Path:
     """The path, if a file that was loaded on this page lies there.

@@ -6,10 +6,10 @@ import gradio as gr
 
 from diffeditor.errors import InvalidSetting
 from ui import examples, look, text
+from ui.files import MAX_UPLOAD
 from ui.layout import build_page
 from ui.models import Models
 
-MAX_FILE_SIZE = "100mb"
 QUEUE_LENGTH = 16
 
 
@@ -31,7 +31,7 @@ def launch(
             server_port=port,
             ssr_mode=False,
             share=False,
-            max_file_size=MAX_FILE_SIZE,
+            max_file_size=MAX_UPLOAD,
             allowed_paths=[str(examples.folder())],
             theme=look.theme(),
             css=look.css(),

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ui.canvas.pixels import MAX_SIDE
 from ui.canvas.value import LANDMARKS, MAX_ARROWS, MAX_SCALE, MIN_SCALE, TOOLS, VERSION
+from ui.files import MAX_UPLOAD
 
 FOLDER = Path(__file__).parent
 MODULES = (
@@ -34,12 +35,13 @@ _EXPORT = re.compile(r"^export (?=(?:async )?(?:function|const|class) (\w+))", r
 
 
 def schema() -> str:
-    """The module of constants that the browser shares with `value`."""
+    """The module of constants that the browser shares with Python."""
     shared = {
         "version": VERSION,
         "tools": TOOLS,
         "maxArrows": MAX_ARROWS,
         "maxSide": MAX_SIDE,
+        "maxBytes": MAX_UPLOAD,
         "minScale": MIN_SCALE,
         "maxScale": MAX_SCALE,
         "landmarks": LANDMARKS,

@@ -2,11 +2,12 @@
 // in the middle of a gesture, which then ends first: its draft, made before the answer, would else
 // become the state in the end, without what was answered.
 
+import { schema } from "./schema.js";
 import { fromPixels, fromRuns, inverted, union } from "./bitmap.js";
 import { rounded } from "./geometry.js";
 import { landmarksKey, sideOf, withMask, withPicture } from "./state.js";
 import { loadImage, readPixels } from "./layers.js";
-import { NOT_A_MASK, wrongShape } from "./words.js";
+import { NOT_A_MASK, TOO_LARGE, wrongShape } from "./words.js";
 
 const OTHER_SHAPE = 0.02; // how much the aspects of a mask and its picture may differ
 
@@ -15,6 +16,7 @@ const onPicture = ({ file, width, height }) => ({ path: file.path, width, height
 // Uploads a picture and puts it on a side.
 export async function openPicture(board, side, file) {
   if (!file) return;
+  if (file.size > schema.maxBytes) return board.say(TOO_LARGE);
   let folder = "";
   const answer = await board.work(async () => {
     const { path, url } = await board.upload(file);

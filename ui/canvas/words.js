@@ -1,5 +1,6 @@
 // What the status line says.
 
+import { schema } from "./schema.js";
 import { TOOLS, needsReference } from "./state.js";
 
 export const BUSY = "Working on it";
@@ -7,6 +8,9 @@ export const LOADING = "Loading";
 export const GONE = "The picture is no longer there; open it again.";
 export const FAILED = "That did not work; try again.";
 export const FULL = "There are 100 arrows; delete one first.";
+export const TOO_LARGE =
+  `The file has more than ${schema.maxBytes / 2 ** 20} MB; ` +
+  "save the picture smaller, or as JPEG.";
 export const NOT_A_MASK = "The mask is not a picture that can be read; save it as PNG.";
 
 export const CLICKS = [

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from tests.ui.canvas.conftest import Run
+from ui.files import MAX_UPLOAD
 
 pytestmark = pytest.mark.browser
 
@@ -97,6 +98,17 @@ def test_a_mask_that_is_opened_during_a_stroke_is_a_step_of_its_own(run: Run) ->
     assert cells == 200 * 100
     assert 0 < before < cells
     assert labels == ["a brush stroke", "a mask is opened"]
+
+
+def test_what_is_too_large_is_said_before_it_is_sent(run: Run) -> None:
+    message, sent = run(
+        f"{START} b.upload = () => {{ throw new Error('sent'); }};"
+        "await requests.openPicture(b, 'source', {size: given.limit + 1}); const said = b.message;"
+        "await requests.openPicture(b, 'source', {size: given.limit}); return [said, b.message]",
+        limit=MAX_UPLOAD,
+    )
+    assert message.startswith("The file has more than 100 MB; ")
+    assert sent != message
 
 
 def test_a_cell_has_the_size_of_the_picture_that_is_shown_now(run: Run) -> None:
