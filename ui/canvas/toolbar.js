@@ -33,7 +33,7 @@ export class Toolbar {
 
   // One tab stop for all buttons; arrow keys go from one to the next.
   #key(event) {
-    const there = this.buttons.filter((button) => button.checkVisibility() && !button.disabled);
+    const there = this.#there();
     const now = there.indexOf(event.target);
     const step = AHEAD[event.key];
     if (now < 0 || !step) return;
@@ -41,6 +41,11 @@ export class Toolbar {
     this.#rove(next);
     next.focus();
     event.preventDefault();
+  }
+
+  // The buttons that can be pressed now; a hidden group hides its own.
+  #there() {
+    return this.buttons.filter((button) => button.checkVisibility() && !button.disabled);
   }
 
   #rove(chosen) {
@@ -65,8 +70,8 @@ export class Toolbar {
       part.hidden = !FOR[part.dataset.for](board);
     }
     this.#describe();
-    const there = this.buttons.filter((button) => !button.hidden && !button.disabled);
-    if (!there.some((button) => button.tabIndex === 0)) this.#rove(there[0]);
+    const there = this.#there(); // none before the page is shown
+    if (there.length && !there.some((button) => button.tabIndex === 0)) this.#rove(there[0]);
   }
 
   #describe() {

@@ -428,6 +428,20 @@ def test_arrow_keys_go_through_the_tools(driver: Driver) -> None:
     expect(driver.root.locator(".size input")).to_be_focused()
 
 
+def test_the_tools_keep_a_tab_stop_when_a_group_of_them_goes(driver: Driver) -> None:
+    driver.example()
+    driver.mode("segment")
+    driver.act("exclude").click()
+    stops = (
+        "root => [...root.querySelectorAll('.bar button')]"
+        ".filter((one) => one.tabIndex === 0 && one.checkVisibility() && !one.disabled).length"
+    )
+    assert driver.root.evaluate(stops) == 1
+    driver.key("v")
+    expect(driver.act("exclude")).to_be_hidden()
+    assert driver.root.evaluate(stops) == 1
+
+
 def test_every_control_has_a_name_and_says_what_it_does(driver: Driver) -> None:
     driver.example()
     for tool in TOOLS:
