@@ -1,5 +1,5 @@
-// Puts the canvas to work in its element. Every listener sits on a part of the element, so that
-// nothing is left when the page takes it away.
+// Puts the canvas to work in its element. Every listener sits on a part of the element, or goes with
+// it, so that nothing is left when the page takes it away.
 
 import { Board } from "./board.js";
 import { press, travel } from "./keys.js";
@@ -29,6 +29,7 @@ export function mount(gradio) {
   };
   for (const stage of Object.values(stages)) listen(board, stage, choose);
   listenToKeys(board, root, stages);
+  guard(board, root);
   root.addEventListener("paste", (event) => {
     const [file] = event.clipboardData.files;
     openPicture(board, board.active, file);
@@ -68,6 +69,36 @@ function listen(board, { side, element }, choose) {
     openPicture(board, side, event.dataTransfer.files[0]);
   });
 }
+
+// Keeps what is on the canvas from being lost by a slip: the browser asks before it leaves the page,
+// and does not open in its place a file that was dropped beside a stage.
+function guard(board, root) {
+  const away = new AbortController();
+  const on = (target, name, listener) =>
+    target.addEventListener(
+      name,
+      (event) => (root.isConnected ? listener(event) : away.abort()),
+      { signal: away.signal, capture: name === "beforeunload" },
+    );
+  // Gradio gives up its connection as soon as it is asked, also if the user then stays.
+  on(window, "beforeunload", (event) => {
+    if (!board.state.source && !board.state.reference) return;
+    event.preventDefault();
+    event.stopImmediatePropagation();
+  });
+  on(document, "dragover", (event) => {
+    if (!bringsFile(event)) return;
+    event.preventDefault();
+    event.dataTransfer.dropEffect = "none";
+  });
+  on(document, "drop", (event) => {
+    if (bringsFile(event)) event.preventDefault();
+  });
+}
+
+// Whether a file is dragged over what does not take it.
+const bringsFile = ({ defaultPrevented, dataTransfer }) =>
+  !defaultPrevented && dataTransfer?.types.includes("Files");
 
 function listenToKeys(board, root, stages) {
   const stageOf = (target) => Object.values(stages).find(({ surface }) => surface === target);

@@ -73,6 +73,11 @@ def test_nothing_is_cut_off_on_a_phone(open_page: OpenNew, tmp_path: Path) -> No
         assert cut_off(page.page) == [], tool
 
 
+def test_a_swipe_does_not_leave_the_page(page: OpenPage) -> None:
+    style = "getComputedStyle(document.documentElement).overscrollBehaviorX"
+    assert page.page.evaluate(style) == "none"
+
+
 def cut_off(page: Page) -> list[str]:
     """What is to be pressed, filled in or read, and is not on the screen in its whole width."""
     return page.evaluate(

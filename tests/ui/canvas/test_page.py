@@ -275,6 +275,45 @@ def test_a_picture_is_dropped_and_pasted(driver: Driver) -> None:
         assert driver.told()["source"]["size"] == [64, 48]
 
 
+@pytest.mark.parametrize(("kind", "stays"), [("Files", True), ("text/plain", False)])
+def test_a_file_that_is_dropped_beside_a_picture_does_not_open(
+    kind: str, stays: bool, driver: Driver
+) -> None:
+    prevented = driver.page.evaluate(
+        "(kind) => ['dragover', 'drop'].map((name) => { const data = new DataTransfer();"
+        " if (kind === 'Files') data.items.add(new File(['x'], 'x.png'));"
+        " else data.setData(kind, 'x');"
+        " const event = new DragEvent(name, {dataTransfer: data, bubbles: true, cancelable: true});"
+        " document.body.dispatchEvent(event); return event.defaultPrevented; })",
+        kind,
+    )
+    assert prevented == [stays, stays]
+    assert driver.rev() == 0
+
+
+def test_the_browser_asks_before_it_leaves_a_picture(driver: Driver) -> None:
+    asked: list[str] = []
+    driver.page.on("dialog", lambda dialog: (asked.append(dialog.type), dialog.dismiss()))
+    driver.example()
+    driver.page.evaluate("() => { setTimeout(() => { location.href = 'about:blank'; }) }")
+    driver.page.wait_for_timeout(1000)
+    assert asked == ["beforeunload"]
+    driver.press("arrows")  # who stays goes on
+    assert driver.told()["arrows"] == [[10, 10, 60, 40]]
+
+
+def test_the_browser_does_not_ask_before_it_leaves_nothing(driver: Driver) -> None:
+    leave = (
+        "() => { const event = new Event('beforeunload', {cancelable: true});"
+        " window.addEventListener('beforeunload', (event) => event.stopImmediatePropagation(),"
+        " {capture: true, once: true});"  # before Gradio, which gives up its connection
+        " window.dispatchEvent(event); return event.defaultPrevented; }"
+    )
+    assert driver.page.evaluate(leave) is False
+    driver.example()
+    assert driver.page.evaluate(leave) is True
+
+
 def test_a_file_that_is_no_picture_is_refused_in_words(driver: Driver, tmp_path: Path) -> None:
     (tmp_path / "note.png").write_text("no picture")
     with driver.page.expect_file_chooser() as chooser:
