@@ -87,6 +87,16 @@ class Editor:
         return self._backbone.name
 
     @property
+    def vae(self) -> str | None:
+        """The name of the VAE that the model was loaded with in place of its own."""
+        return self._vae
+
+    @property
+    def loras(self) -> tuple[str, ...]:
+        """The LoRA files that the model was loaded with, in order."""
+        return self._loras
+
+    @property
     def device(self) -> str:
         """The device that the model is on."""
         return str(self._backbone.device)

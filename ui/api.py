@@ -87,7 +87,7 @@ def _answers(
     models: Models, task: Any, preset: Any, changes: Any, seed: Any, model: Any
 ) -> Iterator[Answer]:
     settings = _preset(preset, {} if changes is None else changes)
-    editor = models.editor(model or models.current)
+    editor = models.editor(model or None)
     with closing(editor.stream(task, preset=settings, seed=_whole(seed))) as steps:
         for step in steps:
             if step.result is None:

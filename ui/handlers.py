@@ -148,7 +148,7 @@ def _inputs(models: Models, values: Values, limit: int | None = None) -> Inputs:
 
 def found(models: Models, portrait: Image.Image) -> Any:
     """The 68 landmarks of a portrait. Raises NoFaceFound."""
-    return models.editor(models.current).find_landmarks(portrait)
+    return models.editor().find_landmarks(portrait)
 
 
 def _task(inputs: Inputs) -> Any:

@@ -22,7 +22,7 @@ def build_page(models: Models) -> gr.Blocks:
     Raises:
         ModelUnavailable: it cannot be loaded.
     """
-    native_size = models.editor(models.current).native_size
+    native_size = models.editor().native_size
     with gr.Blocks(title=text.TITLE, fill_width=True, delete_cache=(3600, KEEP_UPLOADS)) as page:
         blocks: Blocks = _heading(models)
         with gr.Row():

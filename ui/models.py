@@ -2,13 +2,15 @@
 
 import threading
 from collections.abc import Callable, Iterable
-from typing import Self
+from typing import Self, TypeAlias
 
 from diffeditor import Editor, load_editor, models_here
 from diffeditor.errors import InvalidSetting
 
 Load = Callable[..., Editor]
 """(name, device=...) -> Editor; `load_editor` but for tests."""
+Parts: TypeAlias = tuple[str | None, tuple[str, ...]]
+"""The names of a VAE in place of a model's own, or None, and of LoRA files."""
 
 
 class Models:
@@ -26,6 +28,7 @@ class Models:
         self._load = load
         self._lock = threading.Lock()
         self._current = self._names[0]
+        self._parts: dict[str, Parts] = {}
         self._editor: Editor | None = None
 
     @classmethod
@@ -35,6 +38,7 @@ class Models:
         models._names = (editor.model_name,)
         models._lock = threading.Lock()
         models._current, models._editor = editor.model_name, editor
+        models._parts = {editor.model_name: _parts(editor)}
         return models
 
     @property
@@ -44,11 +48,15 @@ class Models:
 
     @property
     def current(self) -> str:
-        """The name that was asked for last; at first that of the model to begin with."""
+        """The name of the model that was loaded last; at first of the one to begin with."""
         return self._current
 
-    def editor(self, name: str) -> Editor:
-        """The editor of a model, loaded now unless it was the last one too.
+    def parts(self, name: str) -> Parts:
+        """What a model was last loaded with; one that was not yet is taken to bring its own."""
+        return self._parts.get(name, (None, ()))
+
+    def editor(self, name: str | None = None) -> Editor:
+        """The editor of a model, by default of `current`; loaded now unless it is in memory.
 
         The editor before is closed first, which waits until its running edit has ended.
 
@@ -56,18 +64,24 @@ class Models:
             InvalidSetting: the name is not offered. Names come from browsers: no other is loaded.
             ModelUnavailable: the model cannot be loaded; the next call tries again.
         """
-        if name not in self._names:
+        if name is not None and name not in self._names:
             raise InvalidSetting(
                 f"There is no model {name!r} here; choose one of {', '.join(self._names)}."
             )
         with self._lock:
-            if self._editor is None or name != self._current:
-                self._replace(name)
+            wanted = self._current if name is None else name
+            if self._editor is None or wanted != self._current:
+                self._replace(wanted)
             assert self._editor is not None
             return self._editor
 
     def _replace(self, name: str) -> None:
         if self._editor is not None:
             self._editor.close()
-        self._editor, self._current = None, name
+        self._editor = None
         self._editor = self._load(name, device=self._device)
+        self._current, self._parts[name] = name, _parts(self._editor)
+
+
+def _parts(editor: Editor) -> Parts:
+    return editor.vae, editor.loras

@@ -26,6 +26,8 @@ class FakeEditor:
     pause: float = 0.0
     error: Exception | None = None
     model_name: str = "fake"
+    vae: str | None = None
+    loras: tuple[str, ...] = ()
     native_size: int = 128
     runs: list[tuple[Any, Preset, int]] = field(default_factory=list)
     closed: int = 0

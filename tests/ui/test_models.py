@@ -63,8 +63,29 @@ def test_after_a_failure_any_model_can_be_asked_for(load: Loader) -> None:
     with pytest.raises(ModelUnavailable, match="damaged"):
         models.editor("b")
     load.fails = False
+    assert models.current == "a" and models.editor().model_name == "a"
     assert models.editor("b").model_name == "b"
     assert models.editor("a").model_name == "a"
+
+
+def test_the_one_in_memory_is_the_default(load: Loader) -> None:
+    models = Models(["a", "b"], "cpu", load)
+    assert models.editor() is models.editor("a")
+    assert models.editor("b") is models.editor()
+    assert load.log == ["load a on cpu", "close a", "load b on cpu"]
+
+
+def test_what_a_model_was_loaded_with_is_known(load: Loader) -> None:
+    def with_vae(name: str, *, device: str) -> Any:
+        editor = load(name, device=device)
+        editor.vae, editor.loras = ("mine", ("x", "y")) if name == "a" else (None, ())
+        return editor
+
+    models = Models(["a", "b"], "cpu", with_vae)
+    models.editor("a")
+    assert models.parts("b") == (None, ())
+    models.editor("b")
+    assert (models.parts("a"), models.parts("b")) == (("mine", ("x", "y")), (None, ()))
 
 
 def test_many_who_ask_at_once_get_one_editor(load: Loader) -> None:
@@ -99,6 +120,7 @@ def test_a_loaded_editor_is_offered_alone() -> None:
     editor: Any = FakeEditor(model_name="mine")
     models = Models.of(editor)
     assert (models.names, models.current) == (("mine",), "mine")
-    assert models.editor("mine") is editor
+    assert models.editor("mine") is models.editor() is editor
+    assert models.parts("mine") == (None, ())
     with pytest.raises(InvalidSetting, match="no model 'embedded'"):
         models.editor("embedded")
