@@ -59,7 +59,9 @@ def _chunk(png: bytes) -> bytes:
         if kind == b"iTXt" and png.startswith(_CHUNK_HEAD, start):
             return png[start + len(_CHUNK_HEAD) : start + length]
         position = start + length + 4
-    raise InvalidSetting("The PNG holds no recipe; take a result as it was saved, or a JSON file.")
+    raise InvalidSetting(
+        "The PNG holds no recipe, as no picture downloaded from the page does; take the JSON file."
+    )
 
 
 def parsed_json(text: bytes) -> object:
