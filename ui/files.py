@@ -1,6 +1,7 @@
 """Pictures on their way to the browser and back."""
 
 import os
+from contextlib import suppress
 from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
@@ -18,19 +19,29 @@ MAX_UPLOAD = 100 * 2**20
 
 
 def uploaded(path: str | None) -> Path:
-    """The path, if a file that was loaded on this page lies there.
+    """The path, if a file that was loaded on this page lies there; it is kept for longer then.
 
     Raises:
         gr.Error: none does; the same sentence whether or not there is a file elsewhere.
     """
     folder = Path(get_upload_folder()).resolve()
+    sentence = text.NOT_UPLOADED
     try:
         file = Path(path or "").resolve()
-        if file.is_relative_to(folder) and file.is_file():
-            return file
+        if file.is_relative_to(folder):
+            if file.is_file():
+                renew(file)
+                return file
+            sentence = text.GONE
     except (OSError, ValueError):
         pass  # no file can have such a name
-    raise gr.Error(text.NOT_UPLOADED, print_exception=False)
+    raise gr.Error(sentence, print_exception=False)
+
+
+def renew(path: str | Path) -> None:
+    """Makes a file young again: Gradio deletes files by their age."""
+    with suppress(OSError):
+        os.utime(path)
 
 
 def cached(picture: Image.Image, format: str = "png", **options: Any) -> str:
@@ -43,7 +54,9 @@ def cached(picture: Image.Image, format: str = "png", **options: Any) -> str:
     picture.save(encoded, format, **options)
     folder = Path(get_upload_folder()).resolve() / sha256(encoded.getbuffer()).hexdigest()
     path = folder / f"picture.{format}"
-    if not path.exists():
+    if path.exists():
+        renew(path)
+    else:
         folder.mkdir(parents=True, exist_ok=True)
         with NamedTemporaryFile(dir=folder, delete=False) as file:
             file.write(encoded.getbuffer())

@@ -16,6 +16,7 @@ from gradio.utils import get_upload_folder
 from PIL import Image
 
 from diffeditor import Result
+from ui.files import renew
 
 SHOWN_SIDE = 1600
 """Pixels of the longer side of a result as it is shown; the download has all of them."""
@@ -95,10 +96,11 @@ class History:
             self.entries.remove(entry)
             shutil.rmtree(Path(entry.picture).parent, ignore_errors=True)
 
-    def clear(self) -> None:
-        """Forgets and deletes everything."""
-        for entry in list(self.entries):
-            self.remove(entry.token)
+    def renew(self) -> None:
+        """Keeps all files for as long as new ones."""
+        for entry in self.entries:
+            for file in (entry.before, entry.after, entry.thumb, entry.picture, entry.recipe):
+                renew(file)
 
 
 def copied(path: str) -> str:

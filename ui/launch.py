@@ -11,6 +11,8 @@ from ui.layout import build_page
 from ui.models import Models
 
 QUEUE_LENGTH = 16
+SESSIONS = 500
+"""Whose state is kept, the last ones to ask; a program's requests may each be a session."""
 
 
 def launch(
@@ -32,6 +34,7 @@ def launch(
             ssr_mode=False,
             share=False,
             max_file_size=MAX_UPLOAD,
+            state_session_capacity=SESSIONS,
             allowed_paths=[str(examples.folder())],
             theme=look.theme(),
             css=look.css(),

@@ -14,6 +14,7 @@ from gradio.blocks import Block
 from PIL import Image
 
 from diffeditor import Result
+from ui import text
 from ui.canvas import Canvas, Patch
 from ui.files import cached
 from ui.history import SHOWN_SIDE, Entry, History, copied, reduced
@@ -95,7 +96,7 @@ PAGE_ONLY: dict[str, Any] = {
 def build() -> Blocks:
     """The components; `connect` gives them their events."""
     blocks: Blocks = {
-        "results.history": gr.State(History(), delete_callback=History.clear),
+        "results.history": gr.State(History()),
         "results.shown": gr.Textbox(visible="hidden"),
         "results.slider": gr.ImageSlider(
             label=BEFORE_AND_AFTER,
@@ -186,7 +187,8 @@ def finished(values: Values, source_image: Image.Image, result: Result) -> Updat
 
 
 def show(history: History, entry: Entry | None) -> Updates:
-    """Shows a result, or that there is none."""
+    """Shows a result, or that there is none; from now on all are kept for another day."""
+    history.renew()
     run = history.run(entry) if entry else []
     return {
         "results.slider": _compared(None, entry),
@@ -231,9 +233,18 @@ def delete(history: History, token: str) -> Updates:
 
 
 def use(history: History, token: str) -> Any:
-    """The patch that makes the result that is shown the source picture."""
+    """The patch that makes the result that is shown the source picture.
+
+    Raises:
+        gr.Error: its file was deleted for its age.
+    """
     entry = history.find(token)
-    return Patch(source=copied(entry.picture)) if entry else gr.skip()
+    if entry is None:
+        return gr.skip()
+    try:
+        return Patch(source=copied(entry.picture))
+    except FileNotFoundError:
+        raise gr.Error(text.RESULT_GONE, print_exception=False) from None
 
 
 def _strip(history: History) -> Updates:

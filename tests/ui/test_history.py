@@ -1,6 +1,7 @@
 """The results of a session and their files."""
 
 import copy
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -84,9 +85,20 @@ def test_a_copy_outlives_its_entry() -> None:
     history = History()
     entry = added(history)
     copy_of_it = Path(copied(entry.picture))
-    history.clear()
+    history.remove(entry.token)
     assert history.entries == [] and not Path(entry.picture).exists()
     assert copy_of_it.is_file() and copy_of_it.name == Path(entry.picture).name
+
+
+def test_the_files_of_a_history_are_kept_young() -> None:
+    history = History()
+    entries = added(history), added(history)
+    every = [file for entry in entries for file in files(entry)]
+    for file in every:
+        os.utime(file, (0, 0))
+    every[0].unlink()  # deleted for its age
+    history.renew()
+    assert all(file.stat().st_mtime > 0 for file in every[1:]) and not every[0].exists()
 
 
 def test_the_oldest_goes_when_there_are_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -104,5 +116,5 @@ def test_equal_results_of_two_sessions_share_nothing() -> None:
     assert yours.find(entry.token) is None and len(yours.entries) == len(mine.entries) == 1
     assert not set(files(entry)) & set(files(other))
     assert len(entry.token) == 32
-    mine.clear()
+    mine.remove(entry.token)
     assert all(file.is_file() for file in files(other))

@@ -9,7 +9,7 @@ import pytest
 from diffeditor import Move, Result
 from tests.ui.canvas.demo import ball_mask, picture
 from tests.ui.fakes import FakeEditor
-from ui import results
+from ui import results, text
 from ui.canvas import Canvas, Patch
 from ui.history import Entry, History
 
@@ -149,3 +149,10 @@ def test_a_running_edit_is_shown_beside_its_source() -> None:
     before, after = updates["results.slider"]["value"]
     assert Path(before).is_file() and Path(after).is_file()
     assert set(updates) <= set(results.OUTPUTS)
+
+
+def test_a_result_that_was_deleted_for_its_age_is_said_to_be_gone(history: History) -> None:
+    last = history.entries[-1]
+    Path(last.picture).unlink()
+    with pytest.raises(gr.Error, match=text.RESULT_GONE):
+        results.use(history, last.token)
