@@ -3,6 +3,7 @@
 All take and give `{name of a component: value}`; what is not given stays as it is.
 """
 
+import html
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -80,14 +81,27 @@ def edit(models: Models, values: Values) -> Iterator[Updates]:
 
 
 def restore(models: Models, path: str | None) -> Updates:
-    """What brings back the edit of an uploaded recipe; with its model, where that is offered."""
+    """What brings back the edit of an uploaded recipe; with its model, where that is offered.
+
+    Warns where the edit will not be made with what the recipe was made with.
+    """
     try:
         restored = recipes.restore(path)
     except DiffEditorError as error:
         return {"status": str(error)}
     shown = {"canvas": restored.patch, "tabs": gr.update(selected=restored.tool)}
-    model = {"model": restored.model} if restored.model in models.names else {}
-    return {**restored.updates, **shown, **model}
+    if restored.model not in models.names:
+        _warn(text.other_model(restored.model))
+        return {**restored.updates, **shown}
+    here = models.parts(restored.model)
+    if restored.parts != here:
+        _warn(text.other_parts(restored.parts, here))
+    return {**restored.updates, **shown, "model": restored.model}
+
+
+def _warn(sentence: str) -> None:
+    """Shows a sentence that may hold a stranger's words, which Gradio would take for markup."""
+    gr.Warning(html.escape(sentence))
 
 
 def stop(turns: Turns) -> str:

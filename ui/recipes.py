@@ -8,6 +8,7 @@ from diffeditor import Appearance, Drag, Face, Move, Paste, Recipe
 from diffeditor.errors import InvalidSetting
 from ui import settings
 from ui.canvas import Patch, Placement
+from ui.models import Parts
 from ui.state import Updates
 
 
@@ -20,12 +21,14 @@ class Restored:
         updates: for the other components, by name.
         tool: the name of the task, whose tab is to be opened.
         model: the name of the model that the recipe was made with, which may be a stranger's.
+        parts: the VAE and the LoRA files that it had.
     """
 
     patch: Patch
     updates: Updates
     tool: str
     model: str
+    parts: Parts
 
 
 def restore(path: str | None) -> Restored:
@@ -46,6 +49,7 @@ def restore(path: str | None) -> Restored:
         updates=settings.show(recipe.preset(), recipe.seed) | prompts | own,
         tool=name,
         model=recipe.model,
+        parts=(recipe.vae, tuple(recipe.loras)),
     )
 
 

@@ -1,7 +1,9 @@
 """Every word the page says on its own; sentences about bad input come from the engine."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
+
+from ui.models import Parts
 
 TITLE = "DiffEditor"
 SUBTITLE = "Say what goes where; the rest of the picture stays as it is."
@@ -21,6 +23,8 @@ SEED = "Seed"
 
 FEW_POINTS = 4
 """Up to so many points are spoken of one by one."""
+LONGEST_NAME = 80
+"""Characters of a name that a stranger may have chosen."""
 
 READY = "Ready: press Edit."
 NO_PICTURE = "Open your picture, or click on an example."
@@ -38,6 +42,31 @@ UNEXPECTED = "Something went wrong that should not; the terminal says more."
 def cannot_listen(host: str, port: int | None) -> str:
     """What to do where the page cannot be served."""
     return f"The page cannot be served on {host}, port {port}; choose another port or host."
+
+
+def other_model(name: str) -> str:
+    """That a recipe's model is not to be had here."""
+    return (
+        f"The recipe was made with the model {_short(name)}, which is not offered here; "
+        "another one gives another picture."
+    )
+
+
+def other_parts(recipe: Parts, here: Parts) -> str:
+    """That a recipe's model had another VAE or other LoRA files than here."""
+    return (
+        f"The recipe was made with {_parts(*recipe)}, and its model is here with "
+        f"{_parts(*here)}: the picture will be another one."
+    )
+
+
+def _parts(vae: str | None, loras: Sequence[str]) -> str:
+    files = f"the LoRA files {', '.join(map(_short, loras))}" if loras else "no LoRA files"
+    return f"{_short(vae) if vae else 'its own VAE'} and {files}"
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= LONGEST_NAME else f"{name[:LONGEST_NAME]}..."
 
 
 def model(name: str) -> str:

@@ -1,4 +1,5 @@
 import inspect
+import json
 from pathlib import Path
 from typing import Any
 
@@ -364,9 +365,57 @@ def test_a_recipe_is_put_back(recipe: str, values: dict[str, Any]) -> None:
     assert back.keys() <= {*values, "tabs"}
 
 
-def test_the_model_of_a_stranger_is_not_taken(recipe: str) -> None:
+@pytest.fixture
+def warned(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What the page warns of."""
+    told: list[str] = []
+    monkeypatch.setattr(handlers.gr, "Warning", told.append)
+    return told
+
+
+def test_the_model_of_a_stranger_is_not_taken(recipe: str, warned: list[str]) -> None:
     other = FakeEditor(model_name="mine")
     assert "model" not in handlers.restore(models_of(other), recipe)
+    assert len(warned) == 1 and "the model fake, which is not offered here" in warned[0]
+
+
+def changed(recipe: str, folder: Path, **changes: Any) -> str:
+    """A recipe with other fields."""
+    data = json.loads(Path(recipe).read_text("utf-8"))
+    (folder / "changed.json").write_text(json.dumps({**data, **changes}), "utf-8")
+    return str(folder / "changed.json")
+
+
+def test_another_vae_and_other_lora_files_are_told(
+    recipe: str, warned: list[str], tmp_path: Path
+) -> None:
+    parts: dict[str, Any] = {"vae": "sharp", "loras": ["a:0.5", "b"]}
+    other = changed(recipe, tmp_path, **parts)
+    assert handlers.restore(models_of(FakeEditor()), other)["model"] == "fake"
+    assert len(warned) == 1
+    assert "with sharp and the LoRA files a:0.5, b" in warned[0]
+    assert "here with its own VAE and no LoRA files" in warned[0]
+    same = FakeEditor(vae="sharp", loras=("a:0.5", "b"))
+    handlers.restore(models_of(same), other)
+    handlers.restore(models_of(FakeEditor()), recipe)
+    assert len(warned) == 1
+
+
+def test_a_warning_is_never_markup_and_never_long(
+    recipe: str, warned: list[str], tmp_path: Path
+) -> None:
+    hostile = changed(recipe, tmp_path, model="<img src=x onerror=alert(1)>" * 1000)
+    handlers.restore(models_of(FakeEditor()), hostile)
+    assert "<" not in warned[0] and "&lt;img" in warned[0] and len(warned[0]) < 400
+
+
+def test_a_picture_from_the_page_is_said_to_hold_no_recipe(
+    values: dict[str, Any],
+) -> None:
+    run(FakeEditor(), values)
+    [entry] = values["results.history"].entries
+    told = handlers.restore(models_of(FakeEditor()), entry.picture)
+    assert told.keys() == {"status"} and "no picture downloaded from the page" in told["status"]
 
 
 @pytest.mark.parametrize("content", ["", "{}", "[1, 2", "\0"])
