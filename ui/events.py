@@ -9,7 +9,7 @@ import gradio as gr
 from gradio.blocks import Block
 from gradio.components import FormComponent
 
-from ui import examples, handlers, results, text
+from ui import examples, handlers, results, speech, text
 from ui.canvas import Canvas
 from ui.models import Models
 from ui.state import Blocks, Updates, Values
@@ -91,6 +91,7 @@ def _connect_edit(models: Models, names: Names) -> None:
     )
     running.then(handlers.ended, turns, status, **at_once)
     cancel.click(handlers.stop, turns, status, cancels=running, **at_once)
+    speech.connect(status)
 
 
 def _connect_advice(models: Models, names: Names) -> None:

@@ -3,7 +3,7 @@
 import gradio as gr
 
 from diffeditor import fit_template, load_segmenter
-from ui import api, events, examples, handlers, results, settings, text
+from ui import api, events, examples, handlers, results, settings, speech, text
 from ui.canvas import Canvas
 from ui.models import Models
 from ui.pictures import Upload
@@ -89,6 +89,7 @@ def _stage(models: Models) -> Blocks:
         landmark_fitter=fit_template,
         elem_id="board",
     )
+    speech.build()
     with gr.Row(elem_id="go"):
         status = gr.Textbox(
             text.NO_PICTURE,

@@ -85,8 +85,12 @@ def test_a_cancelled_run_is_over_and_the_next_one_runs(page: OpenPage, tmp_path:
     idle(page)
     page.page.wait_for_timeout(500)  # late steps would have come by now
     page.says(text.STOPPED)
+    said = page.page.locator("#said")  # read out, and not to be seen
+    expect(said.locator("p")).to_have_text(text.STOPPED)
+    assert (said.bounding_box() or {"width": 0})["width"] <= 1
     page.served.fake()
     page.edit()
+    expect(page.page.locator("#said p")).to_contain_text(DONE)
     assert editor.most == 1
 
 
