@@ -1,7 +1,7 @@
 """Which handler each event of the page calls."""
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,8 +11,9 @@ from gradio.components import FormComponent
 
 from ui import examples, handlers, results, speech, text
 from ui.canvas import Canvas
+from ui.history import History
 from ui.models import Models
-from ui.state import Blocks, Updates, Values
+from ui.state import Blocks, Updates, Values, by_component
 from ui.tabs import TOOLS
 from ui.turns import Turns
 
@@ -55,7 +56,7 @@ class Names:
         return {name: data[block] for name, block in self.blocks.items() if block in data}
 
     def updates(self, updates: Updates) -> dict[Block, Any]:
-        return {self.blocks[name]: value for name, value in updates.items()}
+        return by_component(self.blocks, updates)
 
 
 def connect(models: Models, blocks: Blocks) -> None:
@@ -73,8 +74,15 @@ def _connect_edit(models: Models, names: Names) -> None:
         for updates in handlers.edit(models, names.values(data)):
             yield names.updates(updates)
 
+    def over(
+        handler: Callable[[Turns, History, str], Updates],
+    ) -> Callable[[Turns, History, str], dict[Block, Any]]:
+        return lambda *values: names.updates(handler(*values))
+
     edit, cancel, status = names.some(("edit", "cancel", "status"))
     turns, turn = names.some(("turns", "turn"))
+    shown = [turns, *names.some(("results.history", "results.shown"))]
+    seen = names.some(("status", *results.SHOWN))
     at_once = {"queue": False, **PAGE_ONLY}
     told = f"() => {json.dumps(text.WAITING)}"
     edit.click(None, None, status, js=told, api_visibility="private")
@@ -89,7 +97,9 @@ def _connect_edit(models: Models, names: Names) -> None:
         api_visibility="private",
         **ON_DEVICE,
     )
-    running.then(handlers.ended, turns, status, **at_once)
+    every = {"trigger_mode": "multiple", **at_once}
+    running.then(over(handlers.ended), shown, seen, **every)
+    running.failure(over(handlers.failed), shown, seen, **every)
     cancel.click(handlers.stop, turns, status, cancels=running, **at_once)
     speech.connect(status)
 

@@ -17,6 +17,7 @@ from diffeditor import Editor, Step, instant_preview
 from diffeditor.errors import DiffEditorError
 from ui import recipes, results, settings, text
 from ui.canvas import Patch
+from ui.history import History
 from ui.models import Models
 from ui.settings import Chosen
 from ui.state import Inputs, Updates, Values, read, visibility
@@ -69,7 +70,8 @@ def edit(models: Models, values: Values) -> Iterator[Updates]:
     Closing the iterator closes the engine's, which frees the device. An edit that is no longer
     wanted ends without another word: what is said of it then is said by `stop`.
     """
-    goes_on = values["turns"].begin(values["turn"], _marked(values))
+    turns: Turns = values["turns"]
+    goes_on = turns.begin(values["turn"], _marked(values))
     try:
         yield from _runs(models, values, goes_on)
     except DiffEditorError as error:
@@ -78,6 +80,9 @@ def edit(models: Models, values: Values) -> Iterator[Updates]:
     except Exception:
         logging.getLogger(__name__).exception("An edit failed")
         yield {"status": text.UNEXPECTED}
+    finally:
+        if goes_on():
+            turns.end()
 
 
 def restore(models: Models, path: str | None) -> Updates:
@@ -110,9 +115,21 @@ def stop(turns: Turns) -> str:
     return text.STOPPED
 
 
-def ended(turns: Turns) -> Any:
-    """The status once an edit has ended: steps may have told of themselves after `stop`."""
-    return gr.skip() if turns.wanted else text.STOPPED
+def ended(turns: Turns, history: History, token: str) -> Updates:
+    """What the page shows once an edit has ended, unless another one goes on.
+
+    Steps may have told of themselves after `stop`. token: names the result that was shown before.
+    """
+    said = {} if turns.wanted else {"status": text.STOPPED}
+    return said if turns.going else {**said, **results.back(history, token)}
+
+
+def failed(turns: Turns, history: History, token: str) -> Updates:
+    """The same once Gradio has refused or given up an edit; it says itself why."""
+    if not turns.wanted:
+        return ended(turns, history, token)
+    turns.end()
+    return {"status": text.NOT_MADE, **results.back(history, token)}
 
 
 def _runs(models: Models, values: Values, goes_on: GoesOn) -> Iterator[Updates]:
@@ -138,16 +155,16 @@ def _run(
             if not goes_on():
                 return
             if step.result is None:
-                yield {"status": step.message, **_look(task.source, step)}
+                yield {"status": step.message, **_look(values, task.source, step)}
             else:
                 done = {"status": text.done(step.result.metadata)}
                 yield done | results.finished(values, task.source, step.result)
 
 
-def _look(source: Image.Image, step: Step) -> Updates:
+def _look(values: Values, source: Image.Image, step: Step) -> Updates:
     """A picture of the run so far, now and then."""
     image = step.preview() if step.index % LOOK_EVERY == 0 else None
-    return {} if image is None else results.intermediate(source, image)
+    return {} if image is None else results.intermediate(values, source, image)
 
 
 def _counted(updates: Updates, number: int, total: int) -> Updates:

@@ -66,10 +66,16 @@ class History:
 
     It is changed in place: events that end in another order than they began in never bring back
     what was deleted, nor lose what was added.
+
+    Attributes:
+        count: of all that were ever added.
+        looking: whether the page was given a look at a running edit in the place of a result, and
+            none since then by that edit.
     """
 
     entries: list[Entry] = field(default_factory=list[Entry])
     count: int = 0
+    looking: bool = False
 
     def add(self, source: Image.Image, result: Result, *, first: bool) -> Entry:
         """Writes the files of a result. first: whether it is the first one of its run."""

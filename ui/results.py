@@ -18,19 +18,18 @@ from ui import text
 from ui.canvas import Canvas, Patch
 from ui.files import cached
 from ui.history import SHOWN_SIDE, Entry, History, copied, reduced
-from ui.state import Blocks, Updates, Values, visibility
+from ui.state import Blocks, Updates, Values, by_component, visibility
 
 INPUTS = ("results.history",)
-"""What `finished` reads."""
+"""What `intermediate` and `finished` read."""
+ACTS = ("results.save_picture", "results.save_recipe", "results.use", "results.delete")
+"""The buttons that act on the result that is shown."""
 SHOWN = (
     "results.slider",
     "results.variations",
     "results.shown",
     "results.compare",
-    "results.save_picture",
-    "results.save_recipe",
-    "results.use",
-    "results.delete",
+    *ACTS,
     "results.numbers",
 )
 """What shows one result."""
@@ -151,7 +150,7 @@ def connect(blocks: Blocks, canvas: Canvas) -> None:
     history, token, other = (blocks[f"results.{name}"] for name in ("history", "shown", "compare"))
 
     def named(updates: Updates) -> dict[Block, Any]:
-        return {blocks[name]: value for name, value in updates.items()}
+        return by_component(blocks, updates)
 
     def outputs(names: Sequence[str]) -> list[Any]:
         return [blocks[name] for name in names]
@@ -164,8 +163,8 @@ def connect(blocks: Blocks, canvas: Canvas) -> None:
 
     for gallery in ("results.variations", "results.strip"):
         blocks[gallery].select(chosen, history, outputs(SHOWN), **PAGE_ONLY)
-    slider = blocks["results.slider"]
-    other.input(on(compare), [history, token, other], slider, **PAGE_ONLY)
+    halves = outputs(("results.slider", *ACTS))
+    other.input(on(compare), [history, token, other], halves, **PAGE_ONLY)
     blocks["results.delete"].click(on(delete), [history, token], outputs(OUTPUTS), **PAGE_ONLY)
     blocks["results.use"].click(use, [history, token], canvas, **PAGE_ONLY)
 
@@ -173,15 +172,27 @@ def connect(blocks: Blocks, canvas: Canvas) -> None:
 # Handlers
 
 
-def intermediate(source_image: Image.Image, image: Image.Image) -> Updates:
-    """Shows a picture of a running edit beside its source."""
+def intermediate(values: Values, source_image: Image.Image, image: Image.Image) -> Updates:
+    """Shows a picture of a running edit beside its source, which no button acts on."""
+    history: History = values["results.history"]
+    history.looking = True
     pair = (cached(reduced(p, SHOWN_SIDE), "jpeg", quality=90) for p in (source_image, image))
-    return {"results.slider": gr.update(value=tuple(pair), label=BEFORE_AND_AFTER)}
+    slider = gr.update(value=tuple(pair), label=BEFORE_AND_AFTER)
+    return {"results.slider": slider, **{name: gr.update(interactive=False) for name in ACTS}}
+
+
+def back(history: History, token: str) -> Updates:
+    """Shows a result again, if a picture of an edit that is over is in its place."""
+    if not history.looking:
+        return {}
+    history.looking = False
+    return show(history, history.find(token))
 
 
 def finished(values: Values, source_image: Image.Image, result: Result) -> Updates:
     """Keeps and shows the result of one seed. values: of the page when the run began."""
     history: History = values["results.history"]
+    history.looking = False
     first = result.recipe.seed == values["settings.seed"]
     return show(history, history.add(source_image, result, first=first)) | _strip(history)
 
@@ -197,10 +208,7 @@ def show(history: History, entry: Entry | None) -> Updates:
         "results.compare": gr.update(
             choices=_others(history, entry), value="", visible=visibility(entry is not None)
         ),
-        "results.save_picture": _file(entry and entry.picture),
-        "results.save_recipe": _file(entry and entry.recipe),
-        "results.use": gr.update(interactive=entry is not None),
-        "results.delete": gr.update(interactive=entry is not None),
+        **_acts(entry),
         "results.numbers": dict(entry.metadata) if entry else None,
     }
 
@@ -218,7 +226,9 @@ def choose(history: History, thumb: Any) -> Updates:
 def compare(history: History, token: str, other: str) -> Updates:
     """Puts another result, or the picture before, on the other half of the slider."""
     entry = history.find(token)
-    return {"results.slider": _compared(history.find(other), entry)} if entry else {}
+    if entry is None:
+        return {}
+    return {"results.slider": _compared(history.find(other), entry), **_acts(entry)}
 
 
 def delete(history: History, token: str) -> Updates:
@@ -266,6 +276,16 @@ def _compared(other: Entry | None, entry: Entry | None) -> Any:
         return gr.update(value=None, label=BEFORE_AND_AFTER)
     left, name = (other.after, other.title) if other else (entry.before, "Before")
     return gr.update(value=(left, entry.after), label=f"{name} | {entry.title}")
+
+
+def _acts(entry: Entry | None) -> Updates:
+    """The buttons, which act on this entry."""
+    return {
+        "results.save_picture": _file(entry and entry.picture),
+        "results.save_recipe": _file(entry and entry.recipe),
+        "results.use": gr.update(interactive=entry is not None),
+        "results.delete": gr.update(interactive=entry is not None),
+    }
 
 
 def _file(path: str | None) -> Any:

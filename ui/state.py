@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
+import gradio as gr
 import numpy as np
 from PIL import Image
 
@@ -27,6 +28,11 @@ LandmarkFinder: TypeAlias = Callable[[Image.Image], np.ndarray]
 def visibility(shown: bool) -> Literal[True, "hidden"]:
     """For `visible`: hidden components keep their values and stay on the page."""
     return True if shown else "hidden"
+
+
+def by_component(blocks: Blocks, updates: Updates) -> dict[Any, Any]:
+    """Updates as Gradio takes them from a handler; an empty dict would be an error to it."""
+    return {blocks[name]: value for name, value in updates.items()} or gr.skip()
 
 
 @dataclass(frozen=True, kw_only=True)

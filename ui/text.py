@@ -36,6 +36,7 @@ RELOAD = "The page sent something that cannot be used; load it again."
 WAITING = "Waiting for its turn"
 STARTING = "Starting"
 STOPPED = "Stopped."
+NOT_MADE = "The edit was not made; the message in the corner of the page says why."
 UNEXPECTED = "Something went wrong that should not; the terminal says more."
 
 

@@ -29,22 +29,28 @@ class Turns:
         latest: the number of the last click.
         begun: the number of the last edit that has begun.
         wanted: whether the last click was one on Edit.
+        going: whether an edit is still to begin or to end.
         last: what the last edit that has begun is about; None once something else was marked.
     """
 
     latest: int = 0
     begun: int = -1
     wanted: bool = False
+    going: bool = False
     last: Marked | None = None
 
     def ask(self) -> int:
         """The number of a new edit."""
-        self.latest, self.wanted = self.latest + 1, True
+        self.latest, self.wanted, self.going = self.latest + 1, True, True
         return self.latest
 
     def stop(self) -> None:
         """Ends all edits that were asked for so far."""
-        self.latest, self.wanted = self.latest + 1, False
+        self.latest, self.wanted, self.going = self.latest + 1, False, False
+
+    def end(self) -> None:
+        """The last edit that was asked for is over."""
+        self.going = False
 
     def begin(self, number: int, marked: Marked | None = None) -> Callable[[], bool]:
         """Begins an edit; the answer says, whenever it is asked, whether that edit goes on.

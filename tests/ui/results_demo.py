@@ -20,7 +20,7 @@ def finished_runs(values: dict[str, Any]) -> Iterator[dict[str, Any]]:
     source = picture()
     task = Move(image=source, mask=ball_mask(), shift=(20, 0))
     for seed in chosen.seeds:
-        yield results.intermediate(source, Image.new("RGB", source.size, "gold"))
+        yield results.intermediate(values, source, Image.new("RGB", source.size, "gold"))
         result = editor.edit(task, chosen.preset, seed)
         yield results.finished(values, source, result)
 

@@ -3,7 +3,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import gradio as gr
 import numpy as np
 import pytest
 from PIL import Image
@@ -188,7 +187,7 @@ def test_a_run_that_is_stopped_says_nothing_more(after: int, values: dict[str, A
     assert handlers.stop(values["turns"]) == text.STOPPED
     assert list(steps) == []
     assert editor.closed == len(editor.runs) <= 1
-    assert handlers.ended(values["turns"]) == text.STOPPED
+    assert after_all(values) == {"status": text.STOPPED}
 
 
 def test_an_error_of_a_run_that_was_stopped_is_not_told(values: dict[str, Any]) -> None:
@@ -220,7 +219,75 @@ def test_who_asks_again_gets_the_later_edit_only(values: dict[str, Any]) -> None
     after = handlers.edit(models_of(editor), second)
     assert [updates["status"] for updates in after][-1] == DONE
     assert [task.prompt for task, *_ in editor.runs] == ["two"]
-    assert handlers.ended(turns) == gr.skip()
+    assert after_all(values) == {}
+
+
+def after_all(values: dict[str, Any], token: str = "") -> dict[str, Any]:
+    """What the page shows once the edit has ended."""
+    return handlers.ended(values["turns"], values["results.history"], token)
+
+
+def a_look(values: dict[str, Any]) -> Any:
+    """An edit that has just given a picture of itself, after one with a result."""
+    run(FakeEditor(), values)
+    asked = {**values, "turn": values["turns"].ask()}
+    steps = handlers.edit(models_of(FakeEditor(steps=handlers.LOOK_EVERY)), asked)
+    while "results.slider" not in next(steps):
+        pass
+    return steps
+
+
+@pytest.mark.parametrize("how", ["cancelled", "given up", "replaced"])
+def test_after_an_edit_without_a_result_the_one_before_is_back(
+    how: str, values: dict[str, Any]
+) -> None:
+    steps, [entry] = a_look(values), values["results.history"].entries
+    if how == "cancelled":
+        handlers.stop(values["turns"])
+        list(steps)
+    elif how == "given up":
+        steps.close()
+    else:
+        wrong = {**values, "turn": values["turns"].ask(), "settings.seed": None}
+        assert after_all(values) == {}  # the next one is waiting
+        list(steps)
+        list(handlers.edit(models_of(FakeEditor()), wrong))
+    back = after_all(values, entry.token)
+    assert back["results.slider"]["value"] == (entry.before, entry.after)
+    assert back["results.use"]["interactive"] is True
+    assert ("status" in back) == (how == "cancelled")
+    assert after_all(values, entry.token).keys() <= {"status"}
+
+
+def test_after_an_error_the_result_before_is_back(values: dict[str, Any]) -> None:
+    class Failing(FakeEditor):
+        def stream(self, *task: Any, **how: Any) -> Any:
+            yield from list(super().stream(*task, **how))[:-1]
+            raise OutOfMemory("Full.")
+
+    run(FakeEditor(), values)
+    [entry] = values["results.history"].entries
+    assert run(Failing(steps=handlers.LOOK_EVERY), values)[-1] == {"status": "Full."}
+    back = after_all(values, entry.token)
+    assert back["results.shown"] == entry.token and "status" not in back
+
+
+def test_after_a_result_it_stays_as_it_is(values: dict[str, Any]) -> None:
+    run(FakeEditor(steps=handlers.LOOK_EVERY), values)
+    [entry] = values["results.history"].entries
+    assert after_all(values, entry.token) == {}
+
+
+def test_an_edit_that_was_refused_is_told(values: dict[str, Any]) -> None:
+    a_look(values)
+    turns, history = values["turns"], values["results.history"]
+    turns.ask()
+    [entry] = history.entries
+    told = handlers.failed(turns, history, entry.token)
+    assert told["status"] == text.NOT_MADE
+    assert told["results.shown"] == entry.token
+    turns.stop()  # which Gradio takes for a failure too
+    assert handlers.failed(turns, history, entry.token) == {"status": text.STOPPED}
 
 
 # The advice and the preview

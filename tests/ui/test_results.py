@@ -144,11 +144,48 @@ def test_nobody_reaches_the_results_of_another(history: History) -> None:
     assert history.find(theirs.token) is theirs
 
 
+def enabled(updates: dict[str, Any]) -> set[bool]:
+    return {updates[name]["interactive"] for name in results.ACTS}
+
+
 def test_a_running_edit_is_shown_beside_its_source() -> None:
-    updates = results.intermediate(picture(3000, 2000), picture())
+    values = {"results.history": History()}
+    updates = results.intermediate(values, picture(3000, 2000), picture())
     before, after = updates["results.slider"]["value"]
     assert Path(before).is_file() and Path(after).is_file()
     assert set(updates) <= set(results.OUTPUTS)
+
+
+def test_no_button_acts_on_a_look_at_a_running_edit(history: History) -> None:
+    last = history.entries[-1]
+    look = results.intermediate({"results.history": history}, picture(), picture())
+    assert enabled(look) == {False}
+    assert all("value" not in look[name] for name in results.ACTS)
+    again = results.back(history, last.token)
+    assert shown(again) == (last.before, last.after) and enabled(again) == {True}
+    assert again["results.shown"] == last.token
+    assert results.back(history, last.token) == {}  # that is what is shown now
+
+
+def test_after_a_first_edit_without_a_result_there_is_none_again() -> None:
+    history = History()
+    results.intermediate({"results.history": history}, picture(), picture())
+    again = results.back(history, "")
+    assert shown(again) is None and enabled(again) == {False}
+
+
+def test_what_is_put_in_the_place_of_a_look_is_acted_on(history: History) -> None:
+    first, _, last = history.entries
+    results.intermediate({"results.history": history}, picture(), picture())
+    assert enabled(results.compare(history, last.token, first.token)) == {True}
+    assert enabled(results.choose(history, thumb(first))) == {True}
+    again = results.back(history, first.token)  # a look may have come to the browser after it
+    assert shown(again) == (first.before, first.after)
+
+
+def test_after_a_result_of_the_edit_nothing_is_put_back(history: History) -> None:
+    results.intermediate({"results.history": history}, picture(), picture())
+    assert results.back(history, ran(history, 9)["results.shown"]) == {}
 
 
 def test_a_result_that_was_deleted_for_its_age_is_said_to_be_gone(history: History) -> None:

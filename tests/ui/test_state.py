@@ -1,12 +1,13 @@
 from typing import Any
 
+import gradio as gr
 import pytest
 
 from diffeditor.errors import InvalidEdit
 from tests.ui.conftest import on_canvas
 from tests.ui.fakes import FakeEditor
 from ui import text
-from ui.state import read
+from ui.state import by_component, read
 
 FOUND = FakeEditor().find_landmarks
 
@@ -41,3 +42,8 @@ def test_a_missing_second_picture_is_told_when_it_is_asked_for(values: dict[str,
 def test_empty_boxes_are_empty_words(values: dict[str, Any]) -> None:
     inputs = read({**values, "prompt": None, "reference_prompt": None}, FOUND)
     assert (inputs.prompt, inputs.reference_prompt) == ("", "")
+
+
+def test_updates_go_to_their_components_and_none_skip_all() -> None:
+    assert by_component({"a": 1, "b": 2}, {"b": "new"}) == {2: "new"}
+    assert by_component({"a": 1, "b": 2}, {}) == gr.skip()

@@ -29,3 +29,15 @@ def test_an_edit_that_nobody_waits_for_any_more_does_not_begin() -> None:
     old = turns.ask()
     turns.begin(turns.ask())
     assert not turns.begin(old)()
+
+
+def test_an_edit_goes_on_until_it_ends_or_is_stopped() -> None:
+    turns = Turns()
+    assert not turns.going
+    turns.begin(turns.ask())
+    assert turns.going
+    turns.end()
+    assert not turns.going and turns.wanted
+    turns.ask()
+    turns.stop()
+    assert not turns.going and not turns.wanted

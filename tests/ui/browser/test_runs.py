@@ -1,6 +1,7 @@
 """Runs: cancelled, repeated, waiting for one another, side by side, and left alone."""
 
 import re
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from playwright.sync_api import expect
 
 from tests.ui.browser.page import DONE, RUNNING, OpenPage, Served
 from tests.ui.fakes import FakeEditor
-from ui import text
+from ui import handlers, results, text
 
 pytestmark = [
     pytest.mark.browser,
@@ -27,13 +28,15 @@ class OneAtATime(FakeEditor):
     """A fake editor that notes how many edits run at the same time that are still wanted.
 
     One that was cancelled may be in its last call when the next one begins: the engine's own lock
-    makes that one wait.
+    makes that one wait. While `holds` is set, none goes on from its first sampling step before it
+    is stopped.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.running: list[Callable[[], bool]] = []
         self.most = 0
+        self.holds = False
 
     @property
     def now(self) -> int:
@@ -43,7 +46,10 @@ class OneAtATime(FakeEditor):
         self.running.append(stopped)
         self.most = max(self.most, sum(not unwanted() for unwanted in self.running))
         try:
-            yield from super().stream(*task, stopped=stopped, **how)
+            for step in super().stream(*task, stopped=stopped, **how):
+                yield step
+                while self.holds and step.phase == "sample" and not stopped():
+                    time.sleep(0.05)
         finally:
             self.running.remove(stopped)
 
@@ -92,6 +98,62 @@ def test_a_cancelled_run_is_over_and_the_next_one_runs(page: OpenPage, tmp_path:
     page.edit()
     expect(page.page.locator("#said p")).to_contain_text(DONE)
     assert editor.most == 1
+
+
+ACTS = (results.USE, results.SAVE_PICTURE, results.SAVE_RECIPE, results.DELETE)
+
+
+def holding(page: OpenPage) -> None:
+    """Starts an edit and waits for the look at it, at which it stays."""
+    page.served.fake(steps=handlers.LOOK_EVERY - 1)
+    page.served.editor.holds = True
+    page.press(text.EDIT)
+    page.says(RUNNING)
+    shows(page, results.BEFORE_AND_AFTER)
+    expect(page.page.locator("#result img").last).to_be_visible()
+
+
+def shows(page: OpenPage, words: str) -> None:
+    expect(page.page.locator("#result").get_by_test_id("block-label")).to_contain_text(words)
+
+
+def stop(page: OpenPage) -> None:
+    page.press(text.CANCEL)
+    page.says(text.STOPPED)
+    page.served.editor.holds = False
+
+
+def test_after_cancel_the_buttons_act_on_what_is_shown(page: OpenPage, tmp_path: Path) -> None:
+    ready(page, tmp_path)
+    holding(page)
+    stop(page)
+    expect(page.page.locator("#result img")).to_have_count(0)
+    for name in ACTS:
+        expect(page.button(name)).to_be_disabled()
+    idle(page)
+    page.served.fake()
+    page.edit()
+    shows(page, "Before | 1: drag")
+    holding(page)
+    for name in ACTS:
+        expect(page.button(name)).to_be_disabled()
+    stop(page)
+    shows(page, "Before | 1: drag")
+    for name in ACTS:
+        expect(page.button(name)).to_be_enabled()
+    page.press(results.DELETE)
+    expect(page.page.locator("#history img")).to_have_count(0)
+
+
+def test_an_edit_that_is_refused_says_so(page: OpenPage, tmp_path: Path) -> None:
+    ready(page, tmp_path)
+    page.told()
+    value = page.served.told[page.rev()]
+    assert value.source is not None
+    Path(value.source.file.path).unlink()  # as Gradio does when it is old
+    page.press(text.EDIT)
+    page.says(text.NOT_MADE)
+    expect(page.page.get_by_text(text.GONE)).to_be_visible()
 
 
 @pytest.mark.parametrize("count", [2, 3])
