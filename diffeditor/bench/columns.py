@@ -35,11 +35,15 @@ QUICK_COLUMNS = (TRUTH, "no-edit", "copy-paste", "diffeditor", "dragondiffusion"
 
 @dataclass(frozen=True, kw_only=True)
 class Made:
-    """A column's result for a case, what it cost, and latents put through the UNet."""
+    """A column's result for a case, what it cost, and latents put through the UNet.
+
+    feather: pixels round the edit's region over which the result fades into the source.
+    """
 
     picture: Image.Image
     seconds: float
     unet_samples: int
+    feather: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,6 +69,7 @@ class Column:
             picture=result.image,
             seconds=result.metadata["seconds"]["total"],
             unet_samples=sum(result.metadata["unet_samples"].values()),
+            feather=result.metadata["feather"],
         )
 
     def key(self, task: type[Task], model: dict[str, float]) -> str:

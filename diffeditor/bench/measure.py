@@ -14,18 +14,15 @@ from diffeditor.bench import metrics as m
 from diffeditor.bench.landmarks import ALL, JAW, Finder, found
 from diffeditor.bench.objects import ObjectFinder, edited_solid, scene_renders
 from diffeditor.composite import feathered
-from diffeditor.job import FEATHER_CELLS
 from diffeditor.worlds import Case, FaceSpec, render
 from diffeditor.worlds.case_base import VISIBLE_CHANGE
 
-VERSION = 4
+VERSION = 5
 """Of the metrics; results measured by another version are measured again."""
 UNIT = 128
 """Pixels: distances are stated for pictures of this width."""
 MOVED = 1.0
 """Pixels of UNIT from which on a landmark counts as one that the edit moves."""
-FEATHER = FEATHER_CELLS * 8
-"""Pixels of UNIT that the engine's soft edge reaches beyond the region of a task."""
 LOST = 64.0
 """Centre error, in pixels of UNIT, of an object that is nowhere to be seen."""
 
@@ -72,14 +69,15 @@ class Yardstick:
             areas["vacated"] = before.masks[index] & ~destination
         return {name: area for name, area in areas.items() if area.any()}
 
-    @cached_property
-    def beyond(self) -> np.ndarray:
-        """Bool (H, W) of the pixels that the task leaves exactly as they are."""
-        return feathered(self.case.task.region(), FEATHER / self.per_pixel) == 0
+    def beyond(self, feather: float) -> np.ndarray:
+        """Bool (H, W) of the pixels that an edit which fades over so many leaves as they are."""
+        return feathered(self.case.task.region(), feather) == 0
 
-    def measure(self, result: np.ndarray) -> Values:
-        """All metrics of a result, uint8 (H, W, 3), by name."""
+    def measure(self, result: np.ndarray, feather: float = 0.0) -> Values:
+        """All metrics by name of a result, uint8 (H, W, 3), that fades over `feather` pixels."""
+        beyond = self.beyond(feather)
         values = self._pixels(result)
+        values["changed_beyond"] = m.changed_share(result, self.source, beyond)
         name = self.case.task.name
         if name == "appearance":
             values |= self._looks(result)
@@ -97,7 +95,6 @@ class Yardstick:
         values |= {f"ssim_{name}": m.ssim(result, truth, a) for name, a in self.areas.items()}
         values["psnr_outside"] = m.psnr(result, self.source, ~case.region)
         values["changed_outside"] = m.changed_share(result, self.source, ~case.region)
-        values["changed_beyond"] = m.changed_share(result, self.source, self.beyond)
         return values
 
     def _looks(self, result: np.ndarray) -> Values:

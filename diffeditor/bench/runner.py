@@ -1,7 +1,7 @@
 """WorldBench itself: every column makes every case, and each result is measured and kept."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
 
@@ -48,7 +48,7 @@ class Bench:
         quiet_libraries()
         self.setup = setup
         self.judges = Judges(setup.model)
-        self.columns = [column(name) for name in setup.columns]
+        self.columns = [column(name) for name in dict.fromkeys(setup.columns)]
 
     @cached_property
     def editor(self) -> Editor:
@@ -85,14 +85,17 @@ class Bench:
         return [record for record, _ in self.kept()]
 
     def kept(self) -> Iterator[tuple[Record, Place]]:
-        """The records with where they, and their pictures, are; not those of other metrics."""
+        """The records with where they, and their pictures, are; not those of other metrics.
+
+        Columns of equal settings, however they are spelled, have the same results.
+        """
         for task in self.setup.tasks:
             for one in self.columns:
                 place = self.place(task, one)
                 for seed in self.setup.seeds:
                     record = place.read(seed)
                     if record is not None and _valid(record):
-                        yield record, place
+                        yield replace(record, column=one.name), place
 
     def _draw(self, case: Case) -> None:
         path = self.setup.output / asked_path(case.task.name, case.seed)
@@ -108,8 +111,10 @@ class Bench:
             made = one.make(case, lambda: self.editor, anew=not shares)
             place.save_picture(case.seed, made.picture)
             seconds, unet_samples = (None, None) if shares else (made.seconds, made.unet_samples)
+            feather = made.feather
         else:
             seconds, unet_samples = record.seconds, record.unet_samples
+            feather = record.feather
         picture = place.picture(case.seed)
         place.write(
             Record(
@@ -117,10 +122,11 @@ class Bench:
                 column=one.name,
                 seed=case.seed,
                 version=VERSION,
-                values=yardstick.measure(picture),
+                values=yardstick.measure(picture, feather),
                 features=self.judges.features([Image.fromarray(picture)])[0].round(5).tolist(),
                 seconds=seconds,
                 unet_samples=unet_samples,
+                feather=feather,
                 picture=place.name(case.seed),
             )
         )

@@ -21,7 +21,8 @@ class Record:
 
     version: of the metrics. values: metrics by name. features: image embedding (D,) of the result.
     seconds, unet_samples: what it cost; None where others had paid for its inversion.
-    picture: the PNG, relative to the store's folder.
+    feather: pixels round the region over which the result fades into the source. picture: the PNG,
+    relative to the store's folder.
     """
 
     task: str
@@ -32,6 +33,7 @@ class Record:
     features: list[float]
     seconds: float | None
     unet_samples: int | None
+    feather: float
     picture: str
 
 

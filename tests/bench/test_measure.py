@@ -82,9 +82,19 @@ def test_where_no_face_is_seen_the_landmarks_have_not_moved() -> None:
 def test_a_pixel_far_from_the_edit_is_noticed() -> None:
     one = yardstick("move", 3)
     touched = one.source.copy()
-    row, column = np.argwhere(one.beyond)[0]
+    beyond = one.beyond(6.0)
+    row, column = np.argwhere(beyond)[0]
     touched[row, column] ^= 1
-    assert one.measure(touched)["changed_beyond"] == pytest.approx(100 / one.beyond.sum())
+    assert one.measure(touched, 6.0)["changed_beyond"] == pytest.approx(100 / beyond.sum())
+
+
+def test_what_fades_out_round_the_edit_is_not_beyond_it() -> None:
+    one = yardstick("move", 3)
+    near = one.beyond(0.0) & ~one.beyond(6.0)
+    assert 0 < near.sum() < (one.beyond(0.0) & ~one.beyond(12.0)).sum()
+    touched = np.where(near[..., None], one.source ^ 1, one.source)
+    assert one.measure(touched)["changed_beyond"] > 0
+    assert one.measure(touched, 6.0)["changed_beyond"] == 0
 
 
 def test_distances_do_not_depend_on_the_size_of_the_picture() -> None:

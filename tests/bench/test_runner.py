@@ -98,6 +98,18 @@ def test_columns_of_a_case_may_share_its_inversion(
     assert inverted == [True] * 4 + [True, False] * 2
 
 
+def test_equal_columns_share_results_under_their_own_names(
+    setup: Setup, made: list[tuple[str, str]]
+) -> None:
+    names = ("no-sketch:steps=4:eta_in=0.30", "no-sketch:eta_in=0.3:steps=4")
+    one = replace(setup, tasks=("move",), columns=(*names, names[0]))
+    records = run_bench(one, 1).records()
+    assert [record.column for record in records] == list(names)
+    assert len(made) == 1 and records[0].values == records[1].values
+    alone = Bench(replace(one, columns=names[1:])).records()
+    assert [record.column for record in alone] == [names[1]]
+
+
 def test_another_model_has_other_results(setup: Setup) -> None:
     run_bench(setup, 1)
     folder = Path(setup.model)
