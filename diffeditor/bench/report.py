@@ -75,22 +75,22 @@ style-src 'unsafe-inline'">
 
 def _table(one: Table) -> str:
     heads = "".join(f"<th>{escape(name)}</th>" for name in ("", *one.columns))
-    rows = "\n".join(_row(line, one.columns) for line in one.lines)
+    rows = "\n".join(_row(line, one) for line in one.lines)
     return f"<p>{len(one.seeds)} cases</p>\n<table><tr>{heads}</tr>\n{rows}</table>"
 
 
-def _row(line: Line, columns: Sequence[str]) -> str:
-    best = _best(line, columns)
-    cells = "".join(_cell(cell, best) for cell in line.cells)
+def _row(line: Line, one: Table) -> str:
+    best = _best(line, one.columns)
+    cells = "".join(_cell(cell, best, len(one.seeds)) for cell in line.cells)
     return f"<tr><td>{escape(line.label)}</td>{cells}</tr>"
 
 
-def _cell(cell: Estimate | None, best: float | None) -> str:
+def _cell(cell: Estimate | None, best: float | None, cases: int) -> str:
     if cell is None:
         return "<td></td>"
     kind = ' class="best"' if cell.value == best else ""
     span = f"{cell.low:.4g} to {cell.high:.4g}"
-    return f'<td{kind} title="{span}">{escape(cell_text(cell))}</td>'
+    return f'<td{kind} title="{span}">{escape(cell_text(cell, cases))}</td>'
 
 
 def _best(line: Line, columns: Sequence[str]) -> float | None:

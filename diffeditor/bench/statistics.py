@@ -44,6 +44,11 @@ def ratio(values: np.ndarray) -> np.ndarray:
     return sums[..., 0] / sums[..., 1]
 
 
+def difference(values: np.ndarray) -> np.ndarray:
+    """Mean of the first column less the second, case by case; values (..., n, 2)."""
+    return (values[..., 0] - values[..., 1]).mean(-1)
+
+
 def bootstrap(values: np.ndarray, statistic: Statistic = mean) -> Estimate:
     """A statistic of the cases (n,) or (n, 2) and its percentile bootstrap interval.
 

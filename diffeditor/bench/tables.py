@@ -12,14 +12,17 @@ from diffeditor.bench.statistics import (
     Statistic,
     bootstrap,
     bootstrap_frechet,
+    difference,
     mean,
     median,
     ratio,
 )
 from diffeditor.bench.store import Record
 
-RIVAL = "dragondiffusion"
-"""The column that some rows compare the others with."""
+RIVAL, PLAIN = "dragondiffusion", "copy-paste"
+"""The columns that some rows compare the others with, case by case."""
+FEWEST = 5
+"""Cases that an interval is told from: a bootstrap of fewer says too little of the spread."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +62,13 @@ class Table:
 def _area(name: str, label: str) -> tuple[Row, ...]:
     return (
         Row(label=f"PSNR {label}, dB", values=(f"psnr_{name}",), better="higher"),
+        Row(
+            label=f"PSNR {label} over {PLAIN}'s, dB",
+            values=(f"psnr_{name}",),
+            statistic=difference,
+            better="higher",
+            against=PLAIN,
+        ),
         Row(label=f"SSIM {label}", values=(f"ssim_{name}",), better="higher"),
     )
 
@@ -181,7 +191,7 @@ def as_text(one: Table) -> str:
     first = max([len(line.label) for line in one.lines], default=0)
     widths = [max(14, len(name)) for name in one.columns]
     lines = [f"{one.task}, {len(one.seeds)} cases"]
-    for label, texts in [("", one.columns), *((x.label, _texts(x)) for x in one.lines)]:
+    for label, texts in [("", one.columns), *((x.label, _texts(one, x)) for x in one.lines)]:
         cells = "  ".join(text.rjust(w) for text, w in zip(texts, widths, strict=True))
         lines.append(f"{label:{first}}  {cells}")
     return "\n".join(lines)
@@ -190,21 +200,25 @@ def as_text(one: Table) -> str:
 def as_markdown(one: Table) -> str:
     """A table for a document."""
     head = (f"{one.task}, {len(one.seeds)} cases", one.columns)
-    rows = [head, *((line.label, _texts(line)) for line in one.lines)]
+    rows = [head, *((line.label, _texts(one, line)) for line in one.lines)]
     lines = [f"| {label} | {' | '.join(texts)} |" for label, texts in rows]
     return "\n".join([lines[0], "|---|" + "---:|" * len(one.columns), *lines[1:]])
 
 
-def _texts(line: Line) -> tuple[str, ...]:
-    return tuple(cell_text(cell) for cell in line.cells)
+def _texts(one: Table, line: Line) -> tuple[str, ...]:
+    return tuple(cell_text(cell, len(one.seeds)) for cell in line.cells)
 
 
-def cell_text(cell: Estimate | None) -> str:
-    """The value, and half the width of its interval where it has one."""
+def cell_text(cell: Estimate | None, cases: int) -> str:
+    """The value, half the width of its interval, and of how many cases it is if not of all.
+
+    Of fewer than FEWEST cases there is no interval.
+    """
     if cell is None:
         return ""
-    half = (cell.high - cell.low) / 2
-    return number(cell.value) + (f" ±{number(half)}" if half else "")
+    half = (cell.high - cell.low) / 2 if cell.count >= FEWEST else 0.0
+    spread = f" ±{number(half)}" if half else ""
+    return number(cell.value) + spread + (f" ({cell.count})" if cell.count < cases else "")
 
 
 def number(value: float) -> str:

@@ -1,5 +1,7 @@
 """Tables: which cases they are over, and what is in their cells."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -18,6 +20,7 @@ def record(column: str, seed: int, task: str = "face", **values: float) -> Recor
         features=features.tolist(),
         seconds=2.0,
         unet_samples=100,
+        feather=0.0,
         picture=f"{column}/{seed}.png",
     )
 
@@ -67,6 +70,28 @@ def test_cases_without_a_metric_are_left_out_of_its_line() -> None:
     assert all(line.label != "MSE after, 68 points, px^2" for line in one.lines)
 
 
+def test_a_line_of_few_cases_tells_how_many_and_no_interval() -> None:
+    records = [record("no-edit", s, psnr_region=float(s)) for s in range(9)]
+    few = [replace(r, values={} if r.seed > 3 else r.values) for r in records]
+    all_, some = (table("face", ["no-edit"], rows) for rows in (records, few))
+    assert "| 4.00 ±" in as_markdown(all_) and "(9)" not in as_markdown(all_)
+    assert "| PSNR region, dB | 1.50 (4) |" in as_markdown(some)
+
+
+def test_gains_over_copying_are_taken_case_by_case() -> None:
+    values = {"copy-paste": (10.0, 20.0, 30.0), "diffeditor": (11.0, 21.0, 32.0)}
+    records = [
+        record(name, seed, psnr_region=value)
+        for name, row in values.items()
+        for seed, value in enumerate(row)
+    ]
+    found = cell(
+        table("face", list(values), records), "PSNR region over copy-paste's, dB", "diffeditor"
+    )
+    assert found.value == pytest.approx(4 / 3)
+    assert 1 <= found.low <= found.high <= 2  # far narrower than the spread of either column
+
+
 def test_the_frechet_distance_is_to_the_truth() -> None:
     records = [record(name, s) for name in ("ground-truth", "no-edit") for s in range(12)]
     one = table("face", ["ground-truth", "no-edit"], records)
@@ -96,4 +121,4 @@ def test_numbers_have_three_digits(value: float, text: str) -> None:
 
 
 def test_an_empty_cell_is_empty() -> None:
-    assert cell_text(None) == ""
+    assert cell_text(None, 9) == ""
