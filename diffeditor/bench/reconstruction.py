@@ -220,8 +220,15 @@ def run(options: argparse.Namespace) -> None:
     rows = summary(shown)
     for row in rows:
         print("{kind:6} {way:24} {measure:24} {text}".format(**row))
-    fingerprint = Judges(options.model).fingerprint
-    write_json(options.output / "reconstruction.json", {"fingerprint": fingerprint, "rows": rows})
+    head = {
+        "fingerprint": Judges(options.model).fingerprint,
+        "first_seed": options.first_seed,
+        "count": count,
+        "steps": options.steps,
+        "image_prompt_scale": options.image_prompt_scale,
+        "guidance_scale": options.guidance_scale,
+    }
+    write_json(options.output / "reconstruction.json", {**head, "rows": rows})
     _sheet(shown).save(options.output / "reconstruction.png")
 
 

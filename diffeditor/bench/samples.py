@@ -138,9 +138,16 @@ def run(options: argparse.Namespace) -> None:
     found = distances(files, Judges(options.model), painter.model.native_size)
     for name, value in found.items():
         print(f"{name:32} {value:.4f}")
-    head = {"steps": options.steps, "guidance": options.guidance, "count": count}
-    write_json(painter.folder.with_suffix(".json"), {**head, "distances": found})
-    sheet([_read(file) for file in files[:GRID]], 8).save(painter.folder.with_suffix(".png"))
+    head = {
+        "fingerprint": Judges(options.model).fingerprint,
+        "steps": options.steps,
+        "guidance": options.guidance,
+        "bf16": options.bf16,
+        "count": count,
+    }
+    table, grid = (painter.folder.with_name(painter.folder.name + end) for end in (".json", ".png"))
+    write_json(table, {**head, "distances": found})
+    sheet([_read(file) for file in files[:GRID]], 8).save(grid)
 
 
 def batches(seeds: Sequence[int]) -> Iterator[Sequence[int]]:

@@ -89,7 +89,11 @@ def run(options: argparse.Namespace) -> None:
             f"[{share.low:.3f}, {share.high:.3f}]"
         )
     columns = {name: asdict(share) for name, share in counts.items()}
-    found_with = {"fingerprint": bench.judges.fingerprint, "columns": columns}
+    found_with = {
+        "fingerprint": bench.judges.fingerprint,
+        "seeds": list(setup.seeds),
+        "columns": columns,
+    }
     write_json(options.output / "teeth.json", found_with)
 
 
