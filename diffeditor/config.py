@@ -180,7 +180,7 @@ DIFFEDITOR = Preset(
 
 NO_SKETCH = replace(
     DIFFEDITOR,
-    description="From the inversion, as published, never from the preview",
+    description="The whole edit from the inversion, none of it from the preview",
     sketch_until=0.0,
 )
 
