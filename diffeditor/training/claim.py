@@ -26,8 +26,8 @@ def claim(folder: Path, name: str, settings: Mapping[str, object]) -> None:
         changed = [key for key, value in own.items() if noted.get(key) != value]
         if changed:
             raise InvalidSetting(
-                f"{folder} holds a run with another {', '.join(changed)}; give another folder for "
-                "this run, or remove that one to begin again."
+                f"{folder / name} holds a run with another {', '.join(changed)}; give another "
+                "folder for this run, or remove that one to begin again."
             )
         return
     folder.mkdir(parents=True, exist_ok=True)

@@ -43,7 +43,8 @@ def train_embedded(
 ) -> None:
     """Train one stage of the embedded model, or all, and export into the folder `output`.
 
-    A run that was stopped goes on from its checkpoint in `runs`; remove the file to begin again.
+    A run that was stopped goes on from its checkpoint in `runs`; remove that folder to begin again.
+    A checkpoint of parts that were trained anew since is refused.
 
     Args:
         stage: one of CHOICES.
@@ -57,11 +58,12 @@ def train_embedded(
         compile: put the models through `torch.compile`; by default where it has kernels of its own
             for the device, and not on a CPU, which gains nothing.
         snapshot_every: minutes between two exports and sheets of samples.
-        start: a model's folder: the autoencoder and the UNet begin with its weights where there is
-            no checkpoint. May be `output` itself.
+        start: a model's folder: the autoencoder, the UNet and the image prompt begin with its
+            weights where there is no checkpoint. May be `output` itself.
 
     Raises:
-        InvalidSetting: an argument is not one of its choices, or there is no such device.
+        InvalidSetting: an argument is not one of its choices, there is no such device, or a
+            checkpoint fits neither the seed nor the parts in `output`.
         ModelUnavailable: a stage needs another that has not been run, or `start` does not fit.
         CollapsedColours: the autoencoder lost a colour.
         TrainingFailed: one of several processes failed.
@@ -150,7 +152,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument(
-        "--start", type=Path, help="model whose autoencoder and UNet a new run begins with"
+        "--start", type=Path, help="model whose weights runs without a checkpoint begin with"
     )
 
 

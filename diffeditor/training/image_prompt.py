@@ -254,6 +254,7 @@ def fit_image_prompt(
     run: Run,
     file: Path,
     note: Callable[[dict[str, float]], None] = lambda measured: None,
+    begin: Callable[[ImagePrompt], None] = lambda prompt: None,
 ) -> ImagePrompt:
     """Train an image prompt for a model and write it to a file; the averaged one.
 
@@ -261,12 +262,14 @@ def fit_image_prompt(
         frozen: in float32; is moved to the run's device and precision.
         judged: unseen pictures to measure by.
         note: is told what was measured, at each snapshot.
+        begin: may give the fresh image prompt other weights to begin with.
 
     Raises:
         Cancelled: a signal ended the run before its budget did.
     """
     accelerator = run.accelerator
     learner = build_learner(config, frozen, run.seed)
+    begin(learner.prompt)
     frozen.to(accelerator.device, PRECISIONS[accelerator.mixed_precision])
     frozen.unet.to(memory_format=torch.channels_last)
     batch, autocast = config.optimisation.batch, accelerator.autocast

@@ -48,6 +48,7 @@ def train_vae(shop: Workshop) -> None:
     if shop.settings.start is not None:
         config = replace(config, anchor=0.0)
     standard = shop.standard(STANDARD)
+    shop.claim("vae")
 
     def finished(model: nn.Module) -> AutoencoderKL:
         vae = copy.deepcopy(model.vae)
@@ -62,7 +63,8 @@ def train_vae(shop: Workshop) -> None:
     def snapshot(model: nn.Module) -> dict[str, float]:
         made = finished(model)
         measured = judge(made)
-        export.export_vae(shop.settings.output, made)
+        if measured["colour_error"] <= config.colour_tolerance:
+            export.export_vae(shop.settings.output, made)
         shop.note("vae", measured)
         return measured
 
@@ -84,6 +86,7 @@ def train_clip(shop: Workshop) -> None:
         return measured
 
     model = build_reader(config, tokenizer, shop.settings.seed)
+    shop.claim("clip")
     objective = ClipObjective(config, shop.source(), tokenizer, shop.device)
     fit("clip", objective, model, config.optimisation, shop.run("clip"), snapshot)
 
@@ -105,6 +108,7 @@ def train_unet(shop: Workshop) -> None:
 
     cells = shop.config.size // shop.factor
     model = build_denoiser(config, cells, shop.exported_text_encoder(), shop.settings.seed)
+    shop.claim("unet")
     shop.begin("unet", model.unet)
     objective = UnetObjective(config, latent_source(shop), tokenizer, shop.device)
     fit("unet", objective, model, config.optimisation, shop.run("unet"), snapshot)
@@ -120,14 +124,17 @@ def latent_source(shop: Workshop) -> LatentSource:
 
 def train_image_prompt(shop: Workshop) -> None:
     """Train and export the image prompt for the other parts as exported."""
+    model = shop.exported_model()
+    shop.claim("image-prompt")
     fit_image_prompt(
         shop.config.image_prompt,
-        shop.exported_model(),
+        model,
         Reworded(latent_source(shop)),
         shop.judged,
         shop.run("image-prompt"),
         shop.settings.output / IMAGE_PROMPT_FILE,
         lambda measured: shop.note("image-prompt", measured),
+        lambda prompt: shop.begin(IMAGE_PROMPT_FILE, prompt),
     )
 
 
@@ -147,6 +154,7 @@ def train_landmarks(shop: Workshop) -> None:
         return measured
 
     model = build_landmark_net(config, shop.settings.seed)
+    shop.claim("landmarks")
     objective = LandmarkObjective(
         config, shop.source(("face",)), shop.source(("scene",)), shop.device
     )

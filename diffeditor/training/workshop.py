@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from hashlib import blake2b
 from pathlib import Path
+from types import MappingProxyType
 
 import torch
 from accelerate import Accelerator
 from diffusers import AutoencoderKL, ModelMixin
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import CLIPTextModel, CLIPTokenizer
 
 from diffeditor.backbones import StableDiffusion, load_stable_diffusion
 from diffeditor.device import HOST
-from diffeditor.errors import ModelUnavailable
+from diffeditor.errors import DiffEditorError, ModelUnavailable
+from diffeditor.image_prompt import ImagePrompt
 from diffeditor.training.captions import load_tokenizer
+from diffeditor.training.claim import claim
 from diffeditor.training.config import EmbeddedConfig
 from diffeditor.training.data import (
     KINDS,
@@ -43,6 +47,18 @@ def read_measured(file: Path) -> dict[str, dict[str, float]]:
     return json.loads(file.read_text()) if file.is_file() else {}
 
 
+LEARNED_FROM: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "vae": (),
+        "clip": (),
+        "unet": ("vae", "text_encoder"),
+        "image-prompt": ("vae", "text_encoder", "image_encoder", "unet"),
+        "landmarks": (),
+    }
+)
+"""The exported parts that the weights of a stage fit, and no others of their kind."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Settings:
     """One call of the trainer; goes to every process.
@@ -50,7 +66,7 @@ class Settings:
     output: the model's folder. runs: checkpoints, logs and sheets. minutes: per stage, by name.
     steps: upper bound of every stage. device: what `config` is for.
     precision: of accelerate, "no", "bf16" or "fp16". compiles: whether `torch.compile` is used.
-    start: a model whose autoencoder and UNet a run without a checkpoint begins from.
+    start: a model whose autoencoder, UNet and image prompt runs without a checkpoint begin from.
     """
 
     stages: tuple[str, ...]
@@ -140,8 +156,17 @@ class Workshop:
         )
         return worlds.take(range(len(worlds)))
 
-    def begin(self, part: str, module: ModelMixin) -> None:
-        """Give a fresh module the weights of `settings.start`, where that is told.
+    def claim(self, stage: str) -> None:
+        """Tie a stage's checkpoint to the seed and to the exported parts that it learns from.
+
+        Raises:
+            InvalidSetting: the checkpoint is of another seed, or those parts were trained since.
+        """
+        parts = {part: _digest(self.settings.output / part) for part in LEARNED_FROM[stage]}
+        claim(self.settings.runs, stage, {"seed": self.settings.seed, **parts})
+
+    def begin(self, part: str, module: nn.Module) -> None:
+        """Give a fresh module the weights of a folder, or a file, of `settings.start`, if there is.
 
         Raises:
             ModelUnavailable: the part cannot be read, or is of another size.
@@ -150,9 +175,8 @@ class Workshop:
         if start is None:
             return
         try:
-            trained = type(module).from_pretrained(start / part, torch_dtype=torch.float32)
-            module.load_state_dict(trained.state_dict())
-        except (OSError, RuntimeError, ValueError) as error:
+            module.load_state_dict(_trained(start / part, type(module)).state_dict())
+        except (OSError, RuntimeError, ValueError, DiffEditorError) as error:
             raise ModelUnavailable(
                 f"Training cannot begin from the {part} in {start}: {error}"
             ) from error
@@ -214,3 +238,19 @@ class Workshop:
     def sheet(self, stage: str) -> Path:
         """Where a stage draws what it makes."""
         return self.settings.runs / f"{stage}.png"
+
+
+def _trained(place: Path, kind: type[nn.Module]) -> nn.Module:
+    """An image prompt's file, or the folder of a part of this class."""
+    if issubclass(kind, ImagePrompt):
+        return ImagePrompt.load(place)
+    assert issubclass(kind, ModelMixin)
+    return kind.from_pretrained(place, torch_dtype=torch.float32)
+
+
+def _digest(folder: Path) -> str:
+    """A digest of the weights in a part's folder."""
+    digest = blake2b(digest_size=8)
+    for file in sorted(folder.glob("*.safetensors")):
+        digest.update(file.read_bytes())
+    return digest.hexdigest()

@@ -6,6 +6,7 @@ import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -22,6 +23,7 @@ from diffeditor.training import command
 from diffeditor.training.command import add_arguments, train_embedded
 from diffeditor.training.config import TINY
 from diffeditor.training.launch import TrainingFailed, launch
+from diffeditor.training.vae import CollapsedColours
 
 
 def test_the_stock_pipeline_loads_the_folder_and_draws(model: Path) -> None:
@@ -135,19 +137,27 @@ def test_a_stage_says_which_other_it_needs(
         )
 
 
-@pytest.mark.parametrize(("stage", "part"), [("vae", "vae"), ("unet", "unet")])
+WEIGHTS = {
+    "vae": "vae/diffusion_pytorch_model.safetensors",
+    "unet": "unet/diffusion_pytorch_model.safetensors",
+    "image-prompt": "image_prompt.safetensors",
+}
+
+
+@pytest.mark.parametrize("stage", WEIGHTS)
 def test_a_new_run_begins_with_the_weights_it_is_told(
-    model: Path, cache: Path, tmp_path: Path, stage: str, part: str
+    model: Path, cache: Path, tmp_path: Path, stage: str
 ) -> None:
     """After one step at a vanishing rate the exported weights are those of the start."""
-    config = replace(
-        TINY,
-        vae=replace(TINY.vae, optimisation=replace(TINY.vae.optimisation, learning_rate=1e-9)),
-        unet=replace(TINY.unet, optimisation=replace(TINY.unet.optimisation, learning_rate=1e-9)),
-    )
+    still = {
+        name: replace(part, optimisation=replace(part.optimisation, learning_rate=1e-9))
+        for name, part in vars(TINY).items()
+        if hasattr(part, "optimisation")
+    }
+    config = replace(TINY, **still)
     output = tmp_path / "model"
     shutil.copytree(model, output)
-    (output / part / "diffusion_pytorch_model.safetensors").unlink()
+    (output / WEIGHTS[stage]).unlink()
     train_embedded(
         stage,
         output=output,
@@ -160,11 +170,51 @@ def test_a_new_run_begins_with_the_weights_it_is_told(
         config=config,
         seed=5,
     )
-    name = Path(part) / "diffusion_pytorch_model.safetensors"
-    before, after = load_file(model / name), load_file(output / name)
+    before, after = load_file(model / WEIGHTS[stage]), load_file(output / WEIGHTS[stage])
     # The autoencoder's latents are standardised anew: only its inner layers stay as they were.
     kept = [key for key in before if "quant_conv" not in key]
     assert all(torch.allclose(before[key], after[key], atol=1e-3) for key in kept)
+
+
+def test_a_checkpoint_goes_on_with_the_parts_it_learned_from_alone(
+    model: Path, cache: Path, tmp_path: Path
+) -> None:
+    home = tmp_path / "home"
+    shutil.copytree(model.parent, home)
+    again: dict[str, Any] = {
+        "output": home / "model",
+        "runs": home / "runs",
+        "cache": cache,
+        "precision": "no",
+        "device": "cpu",
+        "config": TINY,
+    }
+    train_embedded("unet", max_steps=4, **again)
+    train_embedded("vae", max_steps=4, **again)
+    with pytest.raises(InvalidSetting, match="unet holds a run with another vae"):
+        train_embedded("unet", max_steps=5, **again)
+    shutil.rmtree(home / "runs" / "unet")
+    train_embedded("unet", max_steps=1, **again)
+
+
+def test_an_autoencoder_that_lost_its_colours_replaces_none(
+    model: Path, cache: Path, tmp_path: Path
+) -> None:
+    output = tmp_path / "model"
+    shutil.copytree(model, output)
+    before = (output / WEIGHTS["vae"]).read_bytes()
+    with pytest.raises(CollapsedColours):
+        train_embedded(
+            "vae",
+            output=output,
+            runs=tmp_path / "runs",
+            cache=cache,
+            max_steps=2,
+            precision="no",
+            device="cpu",
+            config=replace(TINY, vae=replace(TINY.vae, colour_tolerance=0.0)),
+        )
+    assert (output / WEIGHTS["vae"]).read_bytes() == before
 
 
 def test_a_start_of_another_size_is_refused(model: Path, cache: Path, tmp_path: Path) -> None:
