@@ -25,6 +25,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from diffeditor.errors import InvalidSetting
 from diffeditor.processes import end_with_parent
 from diffeditor.training.draw import Draw
 from diffeditor.worlds import random_face, random_scene
@@ -66,10 +67,16 @@ class Source(Protocol):
 def render_missing(
     cache: Path, kind: str, count: int, size: int, *, first: int = TRAINING, processes: int = 1
 ) -> None:
-    """Render those of `count` pictures that the cache lacks, whole shards at a time."""
+    """Render those of `count` pictures that the cache lacks, whole shards at a time.
+
+    Raises:
+        InvalidSetting: the cache was made by another renderer.
+    """
     folder = cache / f"{kind}-{size}"
     jobs = [(seed, min(SHARD, first + count - seed)) for seed in range(first, first + count, SHARD)]
-    missing = [job for job in jobs if not (folder / str(job[0])).exists()]
+    missing = [job for job in jobs if _held(folder / str(job[0])) < job[1]]
+    if (folder / str(first)).exists():
+        _require_current(folder, kind, size, first)
     work = partial(_render_shard, folder, kind, size)
     if processes == 1 or len(missing) < 2:
         for job in missing:
@@ -77,6 +84,23 @@ def render_missing(
         return
     with ProcessPoolExecutor(processes, get_context("spawn"), end_with_parent) as pool:
         list(pool.map(work, missing))
+
+
+def _held(shard: Path) -> int:
+    """How many pictures a shard holds; 0 where there is none."""
+    file = shard / "images.npy"
+    return len(np.load(file, mmap_mode="r")) if file.is_file() else 0
+
+
+def _require_current(folder: Path, kind: str, size: int, seed: int) -> None:
+    """Compare the first picture of a shard with what is rendered now, up to rounding."""
+    kept = np.load(folder / str(seed) / "images.npy", mmap_mode="r")[0].astype(np.int16)
+    now = rendered(kind, [seed], size).images[0].permute(1, 2, 0).numpy()
+    if np.abs(kept - now).mean() > 1:
+        raise InvalidSetting(
+            f"{folder} holds pictures that are rendered differently now; remove that folder, or "
+            "give another one."
+        )
 
 
 def _render_shard(folder: Path, kind: str, size: int, job: tuple[int, int]) -> None:
@@ -97,8 +121,11 @@ def _render_shard(folder: Path, kind: str, size: int, job: tuple[int, int]) -> N
     np.save(unfinished / "images.npy", images.contiguous().numpy())
     np.save(unfinished / "detail.npy", torch.cat([part.detail for part in parts]).numpy())
     (unfinished / "labels.json").write_text(json.dumps(labels))
+    shard = folder / str(first)
+    if _held(shard) < count:
+        shutil.rmtree(shard, ignore_errors=True)
     try:
-        os.replace(unfinished, folder / str(first))
+        os.replace(unfinished, shard)
     except OSError:  # another process has put the same shard there first
         shutil.rmtree(unfinished)
 
@@ -165,7 +192,7 @@ class CachedWorlds:
         first: int = TRAINING,
         count: int | None = None,
     ) -> CachedWorlds:
-        """What the cache holds of these kinds from seed `first` on, at most `count` of each."""
+        """The shards of these kinds that begin with seed `first` or with one of `count` from it."""
         last = first + (VALIDATION - TRAINING if count is None else count)
         found = [
             shard

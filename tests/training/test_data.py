@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from diffeditor.errors import InvalidSetting
 from diffeditor.training.data import (
     TRAINING,
     VALIDATION,
@@ -46,6 +47,23 @@ def test_rendering_again_renders_nothing(folder: Path) -> None:
     before = {path: path.stat().st_mtime_ns for path in folder.rglob("*.npy")}
     render_missing(folder, "scene", 3, SIZE)
     assert {path: path.stat().st_mtime_ns for path in folder.rglob("*.npy")} == before
+
+
+def test_a_shard_that_was_cut_short_is_completed(tmp_path: Path) -> None:
+    render_missing(tmp_path, "scene", 2, SIZE)
+    before = CachedWorlds.open(tmp_path, SIZE).take([0, 1])
+    render_missing(tmp_path, "scene", 3, SIZE)
+    worlds = CachedWorlds.open(tmp_path, SIZE)
+    assert len(worlds) == 3 and [path.name for path in tmp_path.glob("*/*")] == [str(TRAINING)]
+    assert torch.equal(worlds.take([0, 1]).images, before.images)
+
+
+def test_pictures_of_another_renderer_are_refused(tmp_path: Path) -> None:
+    render_missing(tmp_path, "face", 2, SIZE)
+    file = tmp_path / f"face-{SIZE}" / str(TRAINING) / "images.npy"
+    np.save(file, 255 - np.load(file))
+    with pytest.raises(InvalidSetting, match="rendered differently now; remove that folder"):
+        render_missing(tmp_path, "face", 2, SIZE)
 
 
 def test_no_half_written_shard_is_left(folder: Path) -> None:
