@@ -81,7 +81,8 @@ def fit(
     with progress.watching() as running:
         for done in running:
             rate = learning_rate(settings, state.step, done)
-            draws = _draws(run, settings.accumulate, state.step, done)
+            state.furthest = max(state.furthest, done)
+            draws = _draws(run, settings.accumulate, state.step, state.furthest)
             loss = _update(objective, trained, optimiser, run, draws, rate, settings.clip)
             state.step += 1
             progress.record(loss, rate)

@@ -56,10 +56,14 @@ class Run:
 
 @dataclass
 class State:
-    """What a checkpoint holds besides weights: the position and the history of the loss."""
+    """What a checkpoint holds besides weights: the position and the history of the loss.
+
+    furthest: the largest share of a budget that was ever done; a larger budget does not undo it.
+    """
 
     step: int = 0
     minutes: float = 0.0
+    furthest: float = 0.0
     history: list[tuple[int, float, float]] = field(default_factory=list)
 
 

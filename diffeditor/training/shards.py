@@ -55,7 +55,7 @@ def find_shards(data: str) -> list[Path]:
         InvalidSetting: there is none, or one of a range is missing.
     """
     wanted = [Path(path).expanduser() for path in _expanded(data)]
-    if len(wanted) > 1:
+    if len(wanted) != 1:
         found = wanted
     elif wanted[0].is_dir():
         found = sorted(wanted[0].glob("*.tar"))

@@ -142,6 +142,19 @@ def test_it_learns(tmp_path: Path) -> None:
     torch.testing.assert_close(made.weight, torch.ones(1, 3), atol=0.05, rtol=0)
 
 
+def test_a_larger_budget_does_not_undo_what_progress_has_ended(tmp_path: Path) -> None:
+    seen: list[float] = []
+
+    def noting(model: nn.Module, draw: Draw) -> Tensor:
+        seen.append(draw.progress)
+        return objective(model, draw)
+
+    for total in (8, 32):
+        fit("a", noting, line(), SETTINGS, run(tmp_path, total), nothing)
+    assert seen[7] == 7 / 8 and seen[8] == 7 / 8
+    assert seen == sorted(seen) and seen[-1] == 31 / 32
+
+
 def test_a_spent_budget_trains_no_further(tmp_path: Path) -> None:
     first = fit("a", objective, line(), SETTINGS, run(tmp_path, 10), nothing)
     again = fit("a", objective, line(), SETTINGS, run(tmp_path, 10), nothing)

@@ -183,7 +183,9 @@ def test_shards_are_found_by_folder_file_glob_and_range(tmp_path: Path) -> None:
     assert find_shards(f"{tmp_path}/000{{0..0}}{{8..9}}.tar") == made[:2]
 
 
-@pytest.mark.parametrize("data", ["", "/*.tar", "/nothing.tar", "/{00000..00001}.tar"])
+@pytest.mark.parametrize(
+    "data", ["", "/*.tar", "/nothing.tar", "/{00000..00001}.tar", "/{00005..00002}.tar"]
+)
 def test_missing_shards_are_named(tmp_path: Path, data: str) -> None:
     with pytest.raises(InvalidSetting, match="give a folder of .tar files"):
         find_shards(f"{tmp_path}{data}")
