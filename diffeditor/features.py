@@ -39,6 +39,11 @@ def decoder_features(
     return maps
 
 
+def feature_grid(z: Tensor) -> Size:
+    """The grid on which features of latents (B, C, h, w) are compared: twice as fine."""
+    return Size(2 * z.shape[-2], 2 * z.shape[-1])
+
+
 def on_feature_grid(maps: Sequence[Tensor], grid: Size) -> list[Tensor]:
     """Maps of any resolution on the feature grid, by nearest cell, in float32."""
     size = (grid.height, grid.width)

@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from diffeditor.backbones.base import Denoiser
+from diffeditor.features import feature_grid, on_feature_grid
 from diffeditor.geometry import Point, Size
 from diffeditor.inversion import Trajectory
 from diffeditor.plan import EditPlan
@@ -63,8 +64,8 @@ class Guidance:
             energies = self.plan.energies(gen, ref)
             content = energies.content
             keep = content is not None
-            (grad_edit,) = torch.autograd.grad(energies.edit, z, retain_graph=keep)
-            grad_content = torch.autograd.grad(content, z)[0] if content is not None else None
+            grad_edit = _pulled_back(energies.edit, gen, z, retain_graph=keep)
+            grad_content = _pulled_back(content, gen, z) if content is not None else None
         self.gen_features, self.last_step = [m.detach() for m in gen], step
         return Gradients(
             edit=energies.edit.detach(),
@@ -85,11 +86,26 @@ class Guidance:
     @torch.no_grad()
     def reference(self, step: int, level: Level) -> list[Tensor]:
         """Features of the inverted pictures at a step, computed once for a trajectory."""
-        known = self.trajectory.features
+        known, z = self.trajectory.features, self.trajectory.at(step)
         if step not in known:
-            z = self.trajectory.at(step)
-            known[step] = self.denoiser.features(z, level.t, self.text.expand(len(z), -1, -1))
-        return known[step]
+            known[step] = self.denoiser.maps(z, level.t, self.text.expand(len(z), -1, -1))
+        return on_feature_grid(known[step], feature_grid(z))
+
+
+def _pulled_back(
+    energy: Tensor, features: Sequence[Tensor], z: Tensor, *, retain_graph: bool = False
+) -> Tensor:
+    """dE/dz through the features, float32.
+
+    What the UNet passes back is scaled by a power of two so that its largest element is about 1:
+    an energy is a mean over many cells and channels, and what each of them gets of it is too small
+    for float16. In float32 and bfloat16 that changes no digit.
+    """
+    by_features = torch.autograd.grad(energy, features, retain_graph=retain_graph)
+    largest = torch.stack([g.abs().amax() for g in by_features]).amax()
+    scale = torch.exp2(-largest.clamp_min(1e-30).log2().floor())
+    scaled = [scale * g for g in by_features]
+    return torch.autograd.grad(features, z, scaled, retain_graph=retain_graph)[0] / scale
 
 
 @torch.no_grad()
@@ -103,8 +119,9 @@ def reached(guidance: Guidance, pairs: Sequence[tuple[Point, Point]]) -> list[fl
     """
     if not guidance.gen_features:
         return []
-    ref = guidance.trajectory.features[guidance.last_step]
     gen = guidance.gen_features
+    grid = Size(*gen[0].shape[-2:])
+    ref = on_feature_grid(guidance.trajectory.features[guidance.last_step], grid)
     return [
         _progress(gen, ref, a, b) if dist((a.x, a.y), (b.x, b.y)) >= 1 else None for a, b in pairs
     ]

@@ -33,7 +33,7 @@ class Trajectory:
 
     latents:  N - first + 1 tensors (pictures, C, h, w); latents[k] after k steps, [0] is the
               picture's own
-    features: step -> reference features, kept once an edit has needed them
+    features: step -> reference features as the UNet gives them, kept once an edit has needed them
     first:    the step of an edit that the last latents are for
     """
 

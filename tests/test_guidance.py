@@ -10,7 +10,7 @@ from torch import Tensor
 from diffeditor.backbones import StableDiffusion
 from diffeditor.energy import Energies
 from diffeditor.geometry import Point
-from diffeditor.guidance import Gradients, Guidance, reached
+from diffeditor.guidance import Gradients, Guidance, _pulled_back, reached
 from diffeditor.inversion import Trajectory
 from diffeditor.memory import MemoryBank
 from diffeditor.sampler import Sampler
@@ -45,6 +45,28 @@ def test_gradients_are_those_of_finite_differences(sampler: Sampler, pick: str) 
     slope = float(ahead - behind) / (2 * h)
     assert slope == pytest.approx(float(gradient.norm()), rel=0.02)
     assert slope > 0
+
+
+def test_what_is_too_small_for_float16_is_passed_back_all_the_same() -> None:
+    """The gradient of a mean over so many elements is below float16's smallest number."""
+    z = random_tensor(1, 4, 8, 8).requires_grad_()
+    features = [(0.5 * z).half().float()]
+    energy = 1e-6 * features[0].square().mean()
+    expected = 1e-6 * 0.5 * features[0].detach() / z.numel() * 2
+    found = _pulled_back(energy, features, z)
+    torch.testing.assert_close(found, expected, rtol=2e-3, atol=0.0)
+    assert not torch.autograd.grad(1e-6 * (0.5 * z).half().float().square().mean(), z)[0].any()
+
+
+def test_scaling_changes_no_digit_in_float32(sampler: Sampler) -> None:
+    guidance, level = sampler.guidance, sampler.levels[1]
+    z = random_tensor(1, 4, 8, 8, seed=5)
+    found = guidance.gradients(z, 1, level)
+    z = z.requires_grad_()
+    gen = guidance.denoiser.features(z, level.t, guidance.text)
+    energies = guidance.plan.energies(gen, guidance.reference(1, level))
+    (plain,) = torch.autograd.grad(energies.edit, z)
+    assert torch.equal(found.grad_edit, plain)
 
 
 def test_energies_are_reported_as_they_are(sampler: Sampler) -> None:

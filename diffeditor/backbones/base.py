@@ -14,8 +14,7 @@ from diffeditor.attention import PLAIN, AttentionControl, AttentionPass
 from diffeditor.backbones.footprint import Footprint
 from diffeditor.compiling import CompiledUNet
 from diffeditor.errors import Cancelled
-from diffeditor.features import decoder_features, on_feature_grid
-from diffeditor.geometry import Size
+from diffeditor.features import decoder_features, feature_grid, on_feature_grid
 from diffeditor.memory_policy import MemoryPlan
 from diffeditor.schedule import Schedule
 
@@ -66,10 +65,12 @@ class Denoiser:
 
     def features(self, z: Tensor, t: int, text: Tensor) -> list[Tensor]:
         """Decoder features (B, channels, 2h, 2w) float32 of the plain UNet; gradients flow to z."""
+        return on_feature_grid(self.maps(z, t, text), feature_grid(z))
+
+    def maps(self, z: Tensor, t: int, text: Tensor) -> list[Tensor]:
+        """The same as the UNet's blocks give them, several times smaller."""
         self.samples["guided" if torch.is_grad_enabled() else "features"] += len(z)
-        grid = Size(2 * z.shape[-2], 2 * z.shape[-1])
-        maps = decoder_features(self._unet, self._blocks, lambda: self._call(z, t, text))
-        return on_feature_grid(maps, grid)
+        return decoder_features(self._unet, self._blocks, lambda: self._call(z, t, text))
 
     def _call(self, z: Tensor, t: int, text: Tensor, *, plain: bool = False) -> Tensor:
         if self.stopped():

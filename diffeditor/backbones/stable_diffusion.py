@@ -196,7 +196,7 @@ class StableDiffusion:
         with torch.no_grad(), replace(self, plan=FAST, compiled=None).denoiser() as denoiser:
             plain = peak_per_cell(lambda: denoiser.eps(z, 0, text))
             denoiser.eps(z, 0, text, AttentionPass(write=(bank, 0)))
-            features = tensor_bytes(denoiser.features(z, 0, text)) / PROBE**2
+            features = tensor_bytes(denoiser.maps(z, 0, text)) / PROBE**2
         pictures = self.decode(z)
         return Footprint(
             idle=sum(weights),
@@ -213,13 +213,16 @@ class StableDiffusion:
         )
 
     def _guided_bytes(self, plan: MemoryPlan, z: Tensor, text: Tensor) -> float:
-        """Bytes per cell at the peak of features and two gradients of them."""
+        """Bytes per cell at the peak of two gradients of features, beside those of a reference."""
         z = z.clone().requires_grad_()
 
         def guide() -> None:
+            with torch.no_grad():
+                reference = denoiser.features(z, 0, text)
             energies = [m.square().mean() for m in denoiser.features(z, 0, text)]
             torch.autograd.grad(energies[0], z, retain_graph=True)
             torch.autograd.grad(energies[1], z)
+            del reference
 
         with torch.enable_grad(), replace(self, plan=plan).denoiser() as denoiser:
             return peak_per_cell(guide)
