@@ -3,9 +3,9 @@
     python -m benchmarks.memory [--model embedded] [--edits 200] [--steps 6] [--side PIXELS]
 
 Twenty photographs come again and again, each with its task. Some edits are closed before their end,
-some meet a UNet that raises torch.OutOfMemoryError in the middle of an evaluation, once or twice: a
-forward hook of this script does that, the product knows nothing of it. What ran out once must end
-by a more frugal plan, what ran out twice in OutOfMemory, and the edit after it must work.
+some meet a UNet that raises torch.OutOfMemoryError in the middle of an evaluation, once or as often
+as it is tried: a forward hook of this script does that, the product knows nothing of it. What ran
+out once must end by a more frugal plan, the others in OutOfMemory, and the edit after must work.
 After every round of twenty the inversions are forgotten and the resident memory is printed. The
 exit status is 1 if it has grown by 2 % or more since the first round, or if an edit failed.
 """
@@ -26,7 +26,7 @@ from benchmarks.photographs import drawn_size, edit_of, taken
 from diffeditor import PRESETS, TASKS, OutOfMemory, Preset
 from diffeditor.backbones import load_stable_diffusion
 from diffeditor.editor import AGAIN, Editor
-from diffeditor.memory_policy import MEMORY_CHOICES
+from diffeditor.memory_policy import MEMORY_CHOICES, PLANS
 from diffeditor.tasks import Task
 from diffeditor.weights import find_model
 
@@ -67,7 +67,7 @@ def run(editor: Editor, unet: nn.Module, number: int, preset: Preset) -> str:
     """One edit of the series; how it ended."""
     task = task_of(number % ROUND)
     if number % FAILS == FAILS - 1:
-        tries = 1 + number % 2
+        tries = 1 + number % 2 * len(PLANS)
         with out_of_memory(unet, 1 + number % (2 * preset.steps), tries):
             try:
                 result = editor.edit(task, preset, seed=number)

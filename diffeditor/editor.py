@@ -156,11 +156,12 @@ class Editor:
         """
         seed = checked_seed(seed)
         clock = Clock()
-        job = Job.prepared(task, find_preset(preset), self._backbone, self._find_landmarks)
+        with explained_lack():
+            job = Job.prepared(task, find_preset(preset), self._backbone, self._find_landmarks)
         with self._lock:
-            plan = self._plan_for(job)
+            plan, notes = self._plan_for(job), ()
             attempt = partial(self._run, job=job, seed=seed, clock=clock, stopped=stopped)
-            for notes in ((), (AGAIN,)):
+            while True:
                 try:
                     yield from attempt(plan=plan, notes=notes).steps()
                     return
@@ -168,7 +169,10 @@ class Editor:
                     if not is_out_of_memory(error):
                         raise
                 self._make_room()  # only out here does no traceback hold tensors any more
-                plan = self._memory.step_down(plan)
+                frugal = self._memory.step_down(plan)
+                if notes and frugal == plan:  # even the last plan, with all the room there is
+                    break
+                plan, notes = frugal, (AGAIN,)
             with explained_lack():
                 raise self._memory.no_room(self._backbone, job.work, job.grid)
 
@@ -281,13 +285,13 @@ def _given_prompt(
     image_prompt: Source | None, image_encoder: Source | None, model: Path, allow_pickle: bool
 ) -> tuple[Path | None, Path | None]:
     if image_prompt is None:
-        return None, None if image_encoder is None else Path(image_encoder)
+        return None, None if image_encoder is None else Path(image_encoder).expanduser()
     found = find_image_prompt(image_prompt, image_encoder, model, allow_pickle=allow_pickle)
     return found.prompt, found.encoder
 
 
 def _landmark_finder(model: Path, given: str | os.PathLike[str] | None) -> LandmarkFinder | None:
-    file = model / LANDMARKS_FILE if given is None else Path(given)
+    file = model / LANDMARKS_FILE if given is None else Path(given).expanduser()
     if given is None and not file.is_file():
         return None
     from diffeditor.faces import load_landmark_finder

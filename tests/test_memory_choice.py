@@ -109,6 +109,12 @@ def test_a_full_device_steps_down_and_ends(tiny_model: StableDiffusion, call: in
     assert again.metadata["memory"] == "balanced" and again.metadata["warnings"] == []
 
 
+def test_every_more_frugal_plan_is_tried(tiny_model: StableDiffusion) -> None:
+    with full(tiny_model, 2, 4):
+        result = Editor(tiny_model, memory="fast").edit(TASK, QUICK)
+    assert result.metadata["memory"] == "low" and result.metadata["warnings"] == [AGAIN]
+
+
 def test_progress_begins_anew(tiny_model: StableDiffusion) -> None:
     with full(tiny_model, 3):
         steps = [step.index for step in Editor(tiny_model).stream(TASK, QUICK)]
@@ -119,7 +125,7 @@ def test_a_device_that_stays_full_is_told_with_a_size_that_fits(
     tiny_model: StableDiffusion,
 ) -> None:
     editor = Editor(tiny_model, memory="fast")
-    with full(tiny_model, 2, 4), pytest.raises(OutOfMemory) as told:
+    with full(tiny_model, 2, 4, 6), pytest.raises(OutOfMemory) as told:
         editor.edit(TASK, QUICK)
     assert str(told.value) == (
         "The device has no room for a working size of 96 x 96; set the preset's resolution to 64 "
