@@ -14,11 +14,16 @@ from pathlib import Path
 from typing import Literal
 
 from huggingface_hub import constants, snapshot_download, try_to_load_from_cache
-from huggingface_hub.errors import RepositoryNotFoundError, RevisionNotFoundError
+from huggingface_hub.errors import (
+    HFValidationError,
+    RepositoryNotFoundError,
+    RevisionNotFoundError,
+)
+from huggingface_hub.utils import validate_repo_id
 
 from diffeditor.backbones.parts import weights_file
 from diffeditor.errors import ModelUnavailable
-from diffeditor.tensorfile import PICKLE_SUFFIXES
+from diffeditor.tensorfile import PICKLE_SUFFIXES, SUFFIXES
 
 DEFAULT_MODEL = "stable-diffusion-v1-5/stable-diffusion-v1-5"
 IP_ADAPTER = "h94/IP-Adapter"
@@ -119,13 +124,22 @@ class Address:
         """The address in "owner/name" or "owner/name@revision"; None in any other text."""
         repo, _, revision = text.partition("@")
         owner, slash, name = repo.partition("/")
-        if not (owner and slash and name) or "/" in name or repo.startswith((".", "~")):
+        if not (owner and slash and name) or name.endswith(SUFFIXES) or not _is_repo(repo):
             return None
         known = KNOWN.get(repo)
         return cls(repo=repo, revision=revision or (known.revision if known else "main"))
 
     def __str__(self) -> str:
         return f"{self.repo}@{self.revision[:8]}"
+
+
+def _is_repo(text: str) -> bool:
+    """Whether the hub could have a repository of this name; a path mostly is none."""
+    try:
+        validate_repo_id(text)
+    except HFValidationError:
+        return False
+    return True
 
 
 def cached(address: Address, *, allow_pickle: bool = False) -> Path | None:
@@ -142,7 +156,7 @@ def cached(address: Address, *, allow_pickle: bool = False) -> Path | None:
 def _complete(folder: Path, known: Known | None, allow_pickle: bool) -> bool:
     if known and known.files:
         return all((folder / file).is_file() for file in known.files)
-    names = {str(path.relative_to(folder)) for path in folder.glob("*/*")}
+    names = {path.relative_to(folder).as_posix() for path in folder.glob("*/*")}
     weights = (_weights(names, part, False, allow_pickle) for part in _NETWORKS)
     vocabulary = {"tokenizer/vocab.json", "tokenizer/tokenizer.json"}
     configs = {f"{part}/config.json" for part in _NETWORKS} | {"scheduler/scheduler_config.json"}

@@ -2,7 +2,7 @@
 
 import socket
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from types import SimpleNamespace
 
 import pytest
@@ -290,9 +290,25 @@ class TestKnown:
         assert found.prompt.read_bytes() == b"x" and found.encoder == tmp_path
 
 
-@pytest.mark.parametrize("text", ["name", "a/b/c", "/a/b", "./a/b", "~/a", "a/", "/a", "", "@x"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("name", "a/b/c", "/a/b", "./a/b", "~/a", "a/", "/a", "", "@x"),
+        *("C:/models", "my models/sd", "models/größe", "runs/sd.git", "models/sd.safetensors"),
+    ],
+)
 def test_other_texts_are_no_addresses(text: str) -> None:
     assert Address.parse(text) is None
+
+
+def test_files_of_a_model_are_found_whatever_separates_folders(
+    tiny_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    relative = Path.relative_to
+    monkeypatch.setattr(
+        Path, "relative_to", lambda path, other: PureWindowsPath(relative(path, other))
+    )
+    assert hub._complete(tiny_folder, None, False)
 
 
 @pytest.mark.parametrize(
