@@ -161,8 +161,14 @@ def load_schedule(folder: Path) -> Schedule:
         kept = ("beta_start", "beta_end", "beta_schedule", "num_train_timesteps")
         offset = int(config.get("steps_offset", 0))
         library = DDIMScheduler(**{key: config[key] for key in kept if key in config})
+        special = [key for key in ("rescale_betas_zero_snr", "trained_betas") if config.get(key)]
     except (OSError, ValueError, TypeError, AttributeError, NotImplementedError) as error:
         raise ModelUnavailable(f"{path} is missing or damaged; get it again.") from error
+    if special:
+        raise ModelUnavailable(
+            f"The model has a noise schedule of its own ({special[0]}), which is not supported; "
+            "give one with the schedule of Stable Diffusion 1.x or 2.x."
+        )
     prediction = config.get("prediction_type", "epsilon")
     if prediction not in get_args(Prediction):
         raise ModelUnavailable(

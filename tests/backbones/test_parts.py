@@ -186,6 +186,17 @@ def test_a_model_that_predicts_v_is_run_as_one_that_predicts_the_noise(folder: P
     torch.testing.assert_close(eps, a**0.5 * v + (1 - a) ** 0.5 * z)
 
 
+@pytest.mark.parametrize(
+    "special", [{"rescale_betas_zero_snr": True}, {"trained_betas": [0.1, 0.2]}]
+)
+def test_a_schedule_of_another_kind_is_refused(folder: Path, special: dict[str, object]) -> None:
+    path = folder / "scheduler" / "scheduler_config.json"
+    config = json.loads(path.read_text("utf-8"))
+    path.write_text(json.dumps({**config, **special}), "utf-8")
+    with pytest.raises(ModelUnavailable, match=f"of its own \\({next(iter(special))}\\)"):
+        load_stable_diffusion(folder)
+
+
 def test_the_second_generations_linear_projections_are_driven(folder: Path) -> None:
     config = UNet2DConditionModel.load_config(str(folder / "unet"))
     changes = {"use_linear_projection": True, "attention_head_dim": [2, 4, 4]}
