@@ -15,6 +15,7 @@ import os
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import MISSING, dataclass, field, fields, replace
+from itertools import chain, count
 from pathlib import Path
 from typing import Any, Protocol, cast
 
@@ -59,7 +60,10 @@ class Edited(Protocol):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Recipe:
-    """Everything that decides the outcome of an edit, but the device.
+    """What decides the outcome of an edit: task, preset, seed, model.
+
+    Not in it is how `load_editor` was told to run the model: device, dtype and memory plan, an
+    image prompt or a landmark finder other than the model's own. Give these again.
 
     Attributes:
         task_name: which of TASKS.
@@ -191,12 +195,14 @@ class Recipe:
     def save(self, path: str | os.PathLike[str], *, embed: bool = True) -> None:
         """Writes the JSON file; with `embed` off the pictures become PNG files beside it.
 
+        No other picture is overwritten: a name that is taken gets a number.
+
         Raises InvalidSetting if it cannot be written.
         """
         path = Path(path)
 
         def beside(name: str, picture: Image.Image) -> str:
-            file = path.with_name(f"{path.stem}-{name}.png")
+            file = _room_for(picture, path.with_name(f"{path.stem}-{name}.png"))
             picture.save(file, compress_level=PNG_LEVEL)
             return file.name
 
@@ -273,6 +279,21 @@ def _parsed_preset(value: object) -> tuple[str, dict[str, Any]]:
         raise InvalidSetting(f"A recipe's preset has the name of one as base, not {base!r}.")
     preset = changed_preset(find_preset(base), changes)
     return base, {name: getattr(preset, name) for name in changes}
+
+
+def _room_for(picture: Image.Image, file: Path) -> Path:
+    """This file, or one with a number, that is not there yet or holds the same picture."""
+    others = (file.with_name(f"{file.stem}-{number}{file.suffix}") for number in count(2))
+    return next(one for one in chain([file], others) if not one.exists() or _holds(one, picture))
+
+
+def _holds(file: Path, picture: Image.Image) -> bool:
+    try:
+        with Image.open(file) as held:
+            same = (held.mode, held.size) == (picture.mode, picture.size)
+            return same and held.tobytes() == picture.tobytes()
+    except OSError:
+        return False
 
 
 @contextmanager

@@ -160,6 +160,21 @@ def test_saving_beside_writes_pictures_that_can_be_moved_along(tmp_path, move):
     assert_same(Recipe.load(tmp_path / "b" / "edit.json").task(), move)
 
 
+def test_saving_beside_overwrites_no_other_picture(tmp_path, move):
+    other = Image.new("1", (3, 3))
+    other.save(tmp_path / "edit-mask.png")
+    for _ in range(2):  # saved again, its own pictures are written over
+        Recipe.from_task(move).save(tmp_path / "edit.json", embed=False)
+    assert {p.name for p in tmp_path.iterdir()} == {
+        "edit.json",
+        "edit-image.png",
+        "edit-mask.png",
+        "edit-mask-2.png",
+    }
+    assert Image.open(tmp_path / "edit-mask.png").size == (3, 3)
+    assert_same(Recipe.load(tmp_path / "edit.json").task(), move)
+
+
 def test_a_recipe_may_be_written_by_hand(tmp_path):
     picture().save(tmp_path / "photo.jpg", quality=100)
     (tmp_path / "masks").mkdir()
@@ -296,7 +311,7 @@ SPOILED_INPUTS = [
     ({"shift": {"dx": 1}}, "shift must be two numbers"),
     ({"shift": [1, 2, 3]}, "shift must be two numbers"),
     ({"shift": [1e999, 0]}, "finite"),
-    ({"shift": [10**400, 0]}, "do not describe a move task"),
+    ({"shift": [10**400, 0]}, "must be two numbers"),
     ({"shift": [1000, 0]}, "leaves the picture"),
     ({"scale": {}}, "scale must be a number"),
     ({"scale": 0}, "scale must be from"),
