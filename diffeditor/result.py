@@ -13,7 +13,8 @@ from diffeditor.recipe import Recipe
 class Result:
     """A finished edit.
 
-    image: RGB, the size of the task's image; outside the edit's region bit-identical to it.
+    image: RGB, the size of the task's image, and bit-identical to it beyond the edit's region and
+        the `feather` pixels round it that the metadata tell.
     metadata: what was run and measured, JSON-able.
     recipe: the edit as data, to be saved and run again.
     """

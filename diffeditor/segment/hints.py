@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Protocol, Self
+from typing import Any, Protocol, Self
 
 import numpy as np
 from PIL import Image
@@ -74,10 +74,10 @@ class Hints:
         return hints
 
 
-def _checked_box(value: Sequence[float], size: Size) -> Box:
-    corners = list(value)
+def _checked_box(value: Any, size: Size) -> Box:
+    corners = list(value) if isinstance(value, Iterable) else []
     if len(corners) != 4:
-        raise InvalidEdit(f"A box must be four numbers x0, y0, x1, y1, not {len(corners)}.")
+        raise InvalidEdit(f"A box must be four numbers x0, y0, x1, y1, not {value!r}.")
     (x0, y0), (x1, y1) = (checked_pair(corners[i : i + 2], "corner of the box") for i in (0, 2))
     if x0 == x1 or y0 == y1:
         raise EmptyMask("The box is empty; draw it round the object.")
@@ -89,7 +89,9 @@ def _checked_box(value: Sequence[float], size: Size) -> Box:
     return box
 
 
-def _checked_clicks(values: Iterable[Sequence[float]], size: Size) -> tuple[Point, ...]:
+def _checked_clicks(values: Any, size: Size) -> tuple[Point, ...]:
+    if not isinstance(values, Iterable):
+        raise InvalidEdit(f"Clicks must be a list of points (x, y), not {values!r}.")
     clicks = tuple(Point(*checked_pair(value, "click")) for value in values)
     for click in clicks:
         if not size.contains(click):

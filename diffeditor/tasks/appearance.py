@@ -19,7 +19,15 @@ from diffeditor.geometry import Box, crop_box
 from diffeditor.images import ImageSource, MaskSource, load_image
 from diffeditor.masks import bounding_box, grid_mask
 from diffeditor.plan import EditPlan, Features, Grid, KVRule
-from diffeditor.tasks.base import Task, as_mask, checked_prompt, fitted, loaded_mask, size_of
+from diffeditor.tasks.base import (
+    Task,
+    as_mask,
+    checked_prompt,
+    fitted,
+    loaded_mask,
+    loaded_reference_mask,
+    size_of,
+)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -53,8 +61,7 @@ class Appearance(Task):
         reference = load_image(self.reference, "reference")
         self._set("reference", reference)
         self._set("mask", loaded_mask(self.mask, self.size, "mask"))
-        own = size_of(reference)
-        self._set("reference_mask", loaded_mask(self.reference_mask, own, "reference mask"))
+        self._set("reference_mask", loaded_reference_mask(self.reference_mask, reference))
         self._set("prompt", checked_prompt(self.prompt))
         self._set("reference_prompt", checked_prompt(self.reference_prompt, "reference prompt"))
 

@@ -16,8 +16,15 @@ from PIL import Image
 from diffeditor.config import Preset, Strengths
 from diffeditor.errors import InvalidEdit, OutOfBounds
 from diffeditor.geometry import Box, ObjectMap, Point, Size, crop_box
-from diffeditor.images import ImageSource, MaskSource, load_image, load_mask, resize_image
-from diffeditor.masks import CORNER, CellMap, GridMap, PlaceMap, bounding_box
+from diffeditor.images import (
+    ImageSource,
+    MaskSource,
+    load_image,
+    load_mask,
+    resize_image,
+    resize_mask,
+)
+from diffeditor.masks import CORNER, CellMap, GridMap, PlaceMap, bounding_box, box_centre
 from diffeditor.plan import EditPlan, Grid
 
 MAX_POINTS = 100
@@ -146,7 +153,7 @@ def checked_pair(value: Any, name: str) -> tuple[float, float]:
     """Two finite numbers."""
     try:
         x, y = (float(v) for v in value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise InvalidEdit(f"The {name} must be two numbers (x, y), not {value!r}.") from None
     if not (math.isfinite(x) and math.isfinite(y)):
         raise InvalidEdit(f"The {name} must be finite numbers, not ({x}, {y}).")
@@ -199,6 +206,11 @@ def loaded_mask(mask: MaskSource, size: Size, name: str) -> np.ndarray:
     return load_mask(mask, size, name)
 
 
+def loaded_reference_mask(mask: MaskSource, reference: Image.Image) -> np.ndarray:
+    """The mask of the object in a reference, which may fill it."""
+    return load_mask(mask, size_of(reference), "reference mask", allow_full=True)
+
+
 def grid_maps(object_map: ObjectMap, grid: Grid, *, whole_cells: bool) -> tuple[GridMap, GridMap]:
     """An object's map (in pixels of the source) on the feature and on the latent grid.
 
@@ -217,6 +229,13 @@ def grid_maps(object_map: ObjectMap, grid: Grid, *, whole_cells: bool) -> tuple[
         PlaceMap.of(on_features, grid.feature, grid.device),
         CellMap.of(on_latents, grid.latent, grid.device),
     )
+
+
+def lost(mask: np.ndarray, object_map: ObjectMap, size: Size, why: str) -> OutOfBounds:
+    """What to raise where nothing is left of an object: it became too small, or else `why`."""
+    if object_map.scale < 1 and size.contains(object_map.forward(box_centre(mask))):
+        return OutOfBounds("The object becomes too small to be seen; give a larger scale.")
+    return OutOfBounds(why)
 
 
 def cut_off(mask: np.ndarray, object_map: ObjectMap, size: Size) -> tuple[str, ...]:
@@ -250,16 +269,16 @@ def extent(mask: np.ndarray) -> float:
 def fitted(reference: Image.Image, mask: np.ndarray, size: Size) -> tuple[Image.Image, np.ndarray]:
     """A reference and its mask brought to another picture's size without distortion.
 
-    The reference is extended at its border to the other picture's aspect, then resized.
+    The reference is resized to fit into it, then extended at its border to the other's aspect.
+    The mask is never empty.
     """
     own = size_of(reference)
     if own == size:
         return reference, mask
-    width = max(own.width, round(own.height * size.width / size.height))
-    height = max(own.height, round(own.width * size.height / size.width))
-    left, top = (width - own.width) // 2, (height - own.height) // 2
-    border = (top, height - own.height - top, left, width - own.width - left)
-    picture = cv2.copyMakeBorder(np.asarray(reference), *border, cv2.BORDER_REPLICATE)
-    cells = np.pad(mask, (border[:2], border[2:])).astype(np.uint8)
-    inside = cv2.resize(cells, (size.width, size.height), interpolation=cv2.INTER_NEAREST) > 0
-    return resize_image(Image.fromarray(picture), size), inside
+    scale = min(size.width / own.width, size.height / own.height)
+    inner = Size(*(max(1, round(scale * side)) for side in (own.height, own.width)))
+    left, top = (size.width - inner.width) // 2, (size.height - inner.height) // 2
+    border = (top, size.height - inner.height - top, left, size.width - inner.width - left)
+    pixels = np.asarray(resize_image(reference, inner))
+    picture = cv2.copyMakeBorder(pixels, *border, cv2.BORDER_REPLICATE)
+    return Image.fromarray(picture), np.pad(resize_mask(mask, inner), (border[:2], border[2:]))

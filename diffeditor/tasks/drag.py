@@ -27,10 +27,11 @@ from diffeditor.tasks.base import Task, as_mask, checked_points, checked_prompt,
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Drag(Task):
-    """Drag each start point to its end point; only what `mask` covers may change.
+    """Drag each start point to its end point; what `mask` and a soft border cover may change.
 
     Attributes:
-        mask: the area that may change, of the image's size. Every start lies inside.
+        mask: the area that may change, of the image's size. Every start lies inside. The edit fades
+            out just beyond it.
         points: 1 to 100 pairs ((x0, y0), (x1, y1)) in pixels.
         prompt: what the picture shows.
     """

@@ -25,7 +25,7 @@ from torch import Tensor
 
 from diffeditor import energy as e
 from diffeditor.config import Preset, StepWindow, Strengths
-from diffeditor.errors import InvalidEdit, OutOfBounds
+from diffeditor.errors import InvalidEdit
 from diffeditor.geometry import STILL, Box, ObjectMap, Point, Shift
 from diffeditor.images import MaskSource
 from diffeditor.masks import GridMap, bounding_box, box_centre, grid_mask, moved_mask
@@ -42,6 +42,7 @@ from diffeditor.tasks.base import (
     extent,
     grid_maps,
     loaded_mask,
+    lost,
 )
 
 SURROUNDINGS = 0.12
@@ -89,7 +90,8 @@ class Move(Task):
         if self.shift == (0.0, 0.0) and self.scale == 1.0:
             raise InvalidEdit("The object stays where it is; give a shift or another scale.")
         if not self._moved().any():
-            raise OutOfBounds("The object leaves the picture entirely; give a smaller shift.")
+            why = "The object leaves the picture entirely; give a smaller shift."
+            raise lost(as_mask(self.mask), self.object_map, self.size, why)
 
     @property
     def prompts(self) -> tuple[str, ...]:
@@ -144,7 +146,8 @@ class Move(Task):
         src, src_z = (grid_mask(mask, cells, device) for cells in (grid.feature, grid.latent))
         dst, dst_z = (on_features(src) > 0.5).float(), on_latents(src_z)
         if not dst.any() or not dst_z.any():
-            raise OutOfBounds("Too little of the object stays in the picture; shift it less.")
+            why = "Too little of the object stays in the picture; shift it less."
+            raise lost(mask, self.object_map, self.size, why)
         left, left_z = src, src_z
         if preset.clear_vacated:
             mask = dilated(mask, SURROUNDINGS * extent(mask))

@@ -38,7 +38,8 @@ from diffeditor.tasks.base import (
     dilated,
     extent,
     grid_maps,
-    loaded_mask,
+    loaded_reference_mask,
+    lost,
     size_of,
 )
 
@@ -81,14 +82,14 @@ class Paste(Task):
         super().__post_init__()
         reference = load_image(self.reference, "reference")
         self._set("reference", reference)
-        own = size_of(reference)
-        self._set("reference_mask", loaded_mask(self.reference_mask, own, "reference mask"))
+        self._set("reference_mask", loaded_reference_mask(self.reference_mask, reference))
         self._set("shift", checked_pair(self.shift, "shift"))
         self._set("scale", checked_scale(self.scale))
         self._set("prompt", checked_prompt(self.prompt))
         self._set("reference_prompt", checked_prompt(self.reference_prompt, "reference prompt"))
         if not self._placed().any():
-            raise OutOfBounds("The object leaves the picture entirely; give another shift.")
+            why = "The object leaves the picture entirely; give another shift."
+            raise lost(as_mask(self.reference_mask), self.object_map, self.size, why)
 
     @property
     def pictures(self) -> tuple[Image.Image, ...]:
@@ -163,7 +164,9 @@ class Paste(Task):
         r, r_z = (grid_mask(mask, cells, grid.device) for cells in (grid.feature, grid.latent))
         b, b_z = (on_features(r) > 0.5).float(), on_latents(r_z)
         if not b.any() or not b_z.any():
-            raise OutOfBounds("Too little of the object stays in the picture; shift it less.")
+            raise OutOfBounds(
+                "Too little of the object is seen in the picture; shift it less or make it larger."
+            )
         return PasteCells(on_features, on_latents, b, r, b_z)
 
     def plan(self, grid: Grid, strengths: Strengths, preset: Preset) -> EditPlan:

@@ -114,6 +114,7 @@ def test_a_reference_prompt_that_is_not_text(name: str) -> None:
         ({"shift": (NAN, 0)}, InvalidEdit, "The shift must be finite numbers"),
         ({"shift": (0, INF)}, InvalidEdit, "The shift must be finite numbers"),
         ({"shift": 5}, InvalidEdit, "The shift must be two numbers (x, y), not 5"),
+        ({"shift": (10**400, 0)}, InvalidEdit, "The shift must be two numbers (x, y)"),
         ({"shift": (1, 2, 3)}, InvalidEdit, "The shift must be two numbers (x, y)"),
         ({"shift": ("a", 0)}, InvalidEdit, "The shift must be two numbers (x, y)"),
         ({"shift": (1000, 0)}, OutOfBounds, "leaves the picture entirely; give a"),
@@ -204,6 +205,21 @@ def test_a_reference_is_fitted_without_distortion() -> None:
     assert abs(columns.mean() - 79.5) <= 1 and abs(rows.mean() - 39.5) <= 1
     same, kept = fitted(reference, mask, Size(40, 40))
     assert same is reference and kept is mask
+
+
+def test_a_small_mask_of_a_large_reference_stays() -> None:
+    reference, mask = Image.new("RGB", (700, 500)), np.zeros((500, 700), bool)
+    mask[240:245, 301:306] = True
+    fit, placed = fitted(reference, mask, Size(100, 100))
+    assert fit.size == (100, 100) and placed.sum() == 1
+    row, column = np.argwhere(placed)[0]
+    assert abs(row - (14.5 + 242.5 / 7)) <= 1 and abs(column - 303.5 / 7) <= 1
+
+
+def test_a_reference_may_be_all_object() -> None:
+    whole = {"reference": picture(40, 40), "reference_mask": np.ones((40, 40), bool)}
+    for name in ("paste", "appearance"):
+        assert sample_task(name, 64, 64, **whole).region().any()
 
 
 def test_a_mask_grows_in_all_directions() -> None:

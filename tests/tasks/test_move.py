@@ -99,6 +99,13 @@ def test_a_sliver_that_no_cell_holds_is_refused() -> None:
         cells_of(task)
 
 
+def test_an_object_that_is_shrunk_away_needs_a_larger_scale() -> None:
+    with pytest.raises(OutOfBounds, match="becomes too small to be seen; give a larger scale"):
+        move(slice(8, 16), slice(16, 24), shift=(1, 0), scale=0.06)
+    with pytest.raises(OutOfBounds, match="becomes too small"):
+        cells_of(move(slice(9, 17), slice(17, 25), shift=(1, 0), scale=0.15))
+
+
 def test_resizing_is_about_the_objects_own_centre() -> None:
     task = move(slice(8, 24), slice(40, 56), shift=(0, 0), scale=2.0)
     assert where(cells_of(task).dst) == (0, 8, 8, 16)
