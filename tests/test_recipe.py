@@ -171,7 +171,8 @@ def test_saving_beside_overwrites_no_other_picture(tmp_path, move):
         "edit-mask.png",
         "edit-mask-2.png",
     }
-    assert Image.open(tmp_path / "edit-mask.png").size == (3, 3)
+    with Image.open(tmp_path / "edit-mask.png") as kept:
+        assert kept.size == (3, 3)
     assert_same(Recipe.load(tmp_path / "edit.json").task(), move)
 
 

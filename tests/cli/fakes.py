@@ -27,6 +27,8 @@ class CopyingEditor:
     loaded: list[tuple[str, str]] = field(default_factory=list)
     parts: list[dict[str, Any]] = field(default_factory=list)
     warnings: tuple[str, ...] = ()
+    vae: str | None = None
+    loras: tuple[str, ...] = ()
     raised: BaseException | None = None
     closed: bool = False
 
