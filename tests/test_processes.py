@@ -1,22 +1,23 @@
 """Processes do not outlive the one that started them."""
 
-import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
 
 STARTER = """
-import os, time
+import os, sys, time
+from pathlib import Path
 from diffeditor.bench.pool import run_jobs
 
 def make_worker():
     return work
 
 def work(job):
-    print(os.getpid(), flush=True)
+    (Path(__file__).parent / f"{os.getpid()}.pid").touch()
     time.sleep(600)
 
 if __name__ == "__main__":
@@ -29,14 +30,20 @@ PATIENCE = 120.0
 def test_workers_of_a_benchmark_end_with_a_parent_that_was_killed(tmp_path: Path) -> None:
     script = tmp_path / "starter.py"
     script.write_text(STARTER)
-    with subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE) as starter:
-        assert starter.stdout is not None
-        workers = [int(starter.stdout.readline()) for _ in range(2)]
-        assert len(set(workers)) == 2
-        starter.send_signal(signal.SIGKILL)
+    starter = subprocess.Popen([sys.executable, str(script)])
+    try:
+        _wait_until(lambda: len(list(tmp_path.glob("*.pid"))) == 2)
+    finally:
+        starter.kill()
+        starter.wait()
+    workers = [int(file.stem) for file in tmp_path.glob("*.pid")]
+    _wait_until(lambda: not any(_lives(worker) for worker in workers))
+
+
+def _wait_until(true: Callable[[], bool]) -> None:
     deadline = time.monotonic() + PATIENCE
-    while any(_lives(worker) for worker in workers):
-        assert time.monotonic() < deadline, "a worker outlived its parent"
+    while not true():
+        assert time.monotonic() < deadline, "it never came to that"
         time.sleep(0.1)
 
 
