@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import expect
+from playwright.sync_api import Browser, expect
 
 from tests.ui.canvas.demo import ball_mask, picture
 from tests.ui.canvas.driver import Driver
@@ -302,16 +302,20 @@ def test_the_browser_asks_before_it_leaves_a_picture(driver: Driver) -> None:
     assert driver.told()["arrows"] == [[10, 10, 60, 40]]
 
 
-def test_the_browser_does_not_ask_before_it_leaves_nothing(driver: Driver) -> None:
-    leave = (
-        "() => { const event = new Event('beforeunload', {cancelable: true});"
-        " window.addEventListener('beforeunload', (event) => event.stopImmediatePropagation(),"
-        " {capture: true, once: true});"  # before Gradio, which gives up its connection
-        " window.dispatchEvent(event); return event.defaultPrevented; }"
-    )
-    assert driver.page.evaluate(leave) is False
-    driver.example()
-    assert driver.page.evaluate(leave) is True
+LEAVE = """() => {
+    const event = new Event("beforeunload", {cancelable: true});
+    window.dispatchEvent(event);
+    return event.defaultPrevented;
+}"""
+
+
+def test_the_browser_does_not_ask_before_it_leaves_nothing(browser: Browser, demo: str) -> None:
+    """On a page that is not watched: Gradio, which is left, complains that it cannot go on."""
+    with browser.new_context() as context:
+        page = context.new_page()
+        page.goto(demo)
+        Driver(page, {}).settle()
+        assert page.evaluate(LEAVE) is False
 
 
 def test_a_file_that_is_no_picture_is_refused_in_words(driver: Driver, tmp_path: Path) -> None:
