@@ -50,6 +50,8 @@ class Strengths:
     image_prompt_scale: gamma of the decoupled attention. w_*: weights of the energy's terms.
     sketch_until: share of the steps that are left out, the edit beginning with its preview under
     the noise of the step that is left [ours]; 0 runs them all.
+    gradient_limit: the most that the editing gradient may be in a cell of the latents, as the root
+    mean square over channels, in which the noise has 1 [ours]; 0 sets no limit.
     """
 
     guidance_scale: float
@@ -62,6 +64,7 @@ class Strengths:
     w_inpaint: float = 0.0
     eta_out: float = 0.0
     sketch_until: float = 0.0
+    gradient_limit: float = 0.0
 
     def updated(self, values: Mapping[str, float | None]) -> "Strengths":
         """These strengths with every value that is given and not None."""
@@ -123,6 +126,7 @@ class Preset:
     w_contrast: float | None = field(default=None, metadata={"range": (0.0, 100.0)})
     w_inpaint: float | None = field(default=None, metadata={"range": (0.0, 100.0)})
     sketch_until: float | None = field(default=None, metadata={"range": (0.0, 1.0)})
+    gradient_limit: float | None = field(default=None, metadata={"range": (0.0, 100.0)})
 
     def __post_init__(self) -> None:
         _check_choice("travel_by", self.travel_by, ("inversion", "noise"))
@@ -199,6 +203,7 @@ PRESETS: dict[str, Preset] = {
         clear_vacated=False,
         detail=False,
         sketch_until=0.0,
+        gradient_limit=0.0,
     ),
     "release": replace(
         DIFFEDITOR,
@@ -210,6 +215,7 @@ PRESETS: dict[str, Preset] = {
         detail=False,
         image_prompt_inversion=False,
         sketch_until=0.0,
+        gradient_limit=0.0,
     ),
     "no-sketch": NO_SKETCH,
     "no-image-prompt": replace(

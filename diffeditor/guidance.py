@@ -2,6 +2,7 @@
 
     G = k * 1000 * energy_scale * (m * dE_edit/dz + (1 - m) * dE_con/dz)   [DiffEditor eq. 8]
     G = k * 1000 * energy_scale * d(E_edit + E_con)/dz                     without regional guidance
+    G = G * min(1, limit / rms(G))    cell by cell, rms over channels, where there is a limit [ours]
 
 The features are those of the plain UNet under the source's prompt [DragonDiffusion sec. 3.2].
 """
@@ -48,6 +49,7 @@ class Guidance:
     text: Tensor  # (1, n, D) of the source's prompt
     energy_scale: float
     regional: bool
+    limit: float = 0.0
     gen_features: list[Tensor] = field(default_factory=list)
     last_step: int = -1
 
@@ -77,11 +79,14 @@ class Guidance:
     def combined(self, gradients: Gradients) -> Tensor:
         """G from the two gradients, by region or not."""
         scale = self.plan.coefficient * ENERGY_UNIT * self.energy_scale
+        return limited(self._sum(gradients) * scale, self.limit)
+
+    def _sum(self, gradients: Gradients) -> Tensor:
         edit, content = gradients.grad_edit, gradients.grad_content
         if not self.regional:
-            return scale * (edit if content is None else edit + content)
+            return edit if content is None else edit + content
         m = self.plan.m_edit
-        return scale * (m * edit if content is None else m * edit + (1 - m) * content)
+        return m * edit if content is None else m * edit + (1 - m) * content
 
     @torch.no_grad()
     def reference(self, step: int, level: Level) -> list[Tensor]:
@@ -106,6 +111,18 @@ def _pulled_back(
     scale = torch.exp2(-largest.clamp_min(1e-30).log2().floor())
     scaled = [scale * g for g in by_features]
     return torch.autograd.grad(features, z, scaled, retain_graph=retain_graph)[0] / scale
+
+
+def limited(gradient: Tensor, limit: float) -> Tensor:
+    """A gradient (1, C, h, w), shortened in the cells where its rms over channels is above a limit.
+
+    An energy near its least value pulls back what overshot it, the harder the larger its scale: a
+    large energy_scale then swings about the goal and tears the picture. 0 sets no limit.
+    """
+    if not limit:
+        return gradient
+    rms = gradient.square().mean(1, keepdim=True).sqrt()
+    return gradient * (limit / rms.clamp_min(limit))
 
 
 @torch.no_grad()

@@ -168,6 +168,7 @@ class Run:
                 text=text[1:],
                 energy_scale=job.strengths.energy_scale,
                 regional=job.preset.regional_guidance,
+                limit=job.strengths.gradient_limit,
             ),
             noise=lambda _: to_device(torch.randn(shape, generator=generator), device),
             free=job.free,

@@ -74,7 +74,7 @@ def test_the_baseline_has_none_of_the_paper() -> None:
     assert inside(preset.sde, 50) == inside(preset.image_prompt, 50) == []
     assert not preset.regional_guidance and not preset.image_prompt_inversion
     assert not preset.clear_vacated and not preset.hold_outside and preset.sketch_until == 0
-    assert not preset.detail
+    assert not preset.detail and preset.gradient_limit == 0
 
 
 @pytest.mark.parametrize(
@@ -89,6 +89,7 @@ def test_the_baseline_has_none_of_the_paper() -> None:
                 "clear_vacated",
                 "hold_outside",
                 "sketch_until",
+                "gradient_limit",
                 "detail",
             },
         ),
@@ -253,11 +254,11 @@ def test_strengths_come_from_task_then_model_then_preset() -> None:
 
 def test_the_table_of_the_release_is_the_tasks_own() -> None:
     table = {
-        "move": (4, 0.5, 4, 6, 0.2, 0.8, 0.4, 0.0, 0.1, 0.0),
-        "drag": (4, 2, 4, 6, 0, 0.2, 0.4, 0.0, 0.1, 0.0),
-        "face": (4, 3, 12, 0, 0, 0, 0.2, 0.2, 0.05, 0.0),
-        "appearance": (5, 2, 3.5, 5, 0, 0, 0.4, 0.0, 0.1, 0.0),
-        "paste": (4, 1.5, 4, 6, 0, 0, 0.4, 0.0, 0.1, 0.0),
+        "move": (4, 0.5, 4, 6, 0.2, 0.8, 0.4, 0.0, 0.1, 0.0, 0.0),
+        "drag": (4, 2, 4, 6, 0, 0.2, 0.4, 0.0, 0.1, 0.0, 0.0),
+        "face": (4, 3, 12, 0, 0, 0, 0.2, 0.2, 0.05, 0.0, 0.0),
+        "appearance": (5, 2, 3.5, 5, 0, 0, 0.4, 0.0, 0.1, 0.0, 0.0),
+        "paste": (4, 1.5, 4, 6, 0, 0, 0.4, 0.0, 0.1, 0.0, 0.0),
     }
     order = (
         "guidance_scale",
@@ -270,6 +271,7 @@ def test_the_table_of_the_release_is_the_tasks_own() -> None:
         "eta_out",
         "image_prompt_scale",
         "sketch_until",
+        "gradient_limit",
     )
     assert set(order) == set(STRENGTHS)
     ours = {n: tuple(getattr(t.strengths, key) for key in order) for n, t in TASKS.items()}

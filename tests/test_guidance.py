@@ -10,7 +10,7 @@ from torch import Tensor
 from diffeditor.backbones import StableDiffusion
 from diffeditor.energy import Energies
 from diffeditor.geometry import Point
-from diffeditor.guidance import Gradients, Guidance, _pulled_back, reached
+from diffeditor.guidance import Gradients, Guidance, _pulled_back, limited, reached
 from diffeditor.inversion import Trajectory
 from diffeditor.memory import MemoryBank
 from diffeditor.sampler import Sampler
@@ -109,6 +109,19 @@ def test_without_regions_the_gradients_are_added(sampler: Sampler) -> None:
     torch.testing.assert_close(guidance.combined(both), expected)
     alone = gradients(content=False)
     torch.testing.assert_close(guidance.combined(alone), 40 * alone.grad_edit)
+
+
+def test_a_limit_shortens_the_cells_above_it_and_keeps_their_direction(sampler: Sampler) -> None:
+    both = gradients()
+    free = sampler.guidance.combined(both)
+    held = replace(sampler.guidance, limit=20.0).combined(both)
+    rms = free.square().mean(1, keepdim=True).sqrt()
+    above = (rms > 20).expand_as(free)
+    assert 0 < above.sum() < above.numel()
+    assert torch.equal(held[~above], free[~above])
+    torch.testing.assert_close(held[above], (free * 20 / rms)[above])
+    assert torch.equal(limited(free, 0.0), free)
+    assert not limited(torch.zeros(1, 4, 2, 2), 0.5).any()
 
 
 def test_energy_scale_zero_is_no_guidance(sampler: Sampler) -> None:

@@ -82,6 +82,7 @@ SHEETS = (
     Sheet(field="detail", task="move", case=12, values={"without": False, "with": True}),
     Sheet(field="guidance_scale", task="move", case=12, values=numbers(1, 2, 4, 8)),
     Sheet(field="energy_scale", task="drag", case=1, values=factors(0, 0.5, 1, 4), times=True),
+    Sheet(field="gradient_limit", task="face", case=0, values=numbers(0, 0.2, 0.35, 1)),
     Sheet(field="w_edit", task="drag", case=1, values=factors(0.25, 1, 4), times=True),
     Sheet(field="w_content", task="move", case=12, values=factors(0, 1, 4), times=True),
     Sheet(field="w_contrast", task="move", case=12, values=factors(0, 1, 4), times=True),

@@ -51,6 +51,7 @@ LABELS: Mapping[str, str] = {
     "bank_until": "Read the memory until (paste, appearance)",
     "guidance_scale": "Pull of the prompt",
     "energy_scale": "Pull of the edit",
+    "gradient_limit": "Most pull in one place",
     "eta_in": "Freedom inside the edit",
     "eta_out": "Freedom outside the edit",
     "image_prompt_scale": "Weight of the image prompt",
