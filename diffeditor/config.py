@@ -203,7 +203,6 @@ PRESETS: dict[str, Preset] = {
         clear_vacated=False,
         detail=False,
         sketch_until=0.0,
-        gradient_limit=0.0,
     ),
     "release": replace(
         DIFFEDITOR,
@@ -215,7 +214,6 @@ PRESETS: dict[str, Preset] = {
         detail=False,
         image_prompt_inversion=False,
         sketch_until=0.0,
-        gradient_limit=0.0,
     ),
     "no-sketch": NO_SKETCH,
     "no-image-prompt": replace(

@@ -14,7 +14,7 @@ from diffeditor.bench.tables import Table, as_markdown, as_text, table
 from diffeditor.errors import InvalidSetting
 from diffeditor.tasks import TASKS
 
-FIRST_SEED = 1000
+FIRST_SEED = 2000
 CASES = 100
 QUICK_CASES = 3
 

@@ -23,7 +23,7 @@ def test_a_run_prints_and_writes_its_tables(
     assert "drag, 2 cases" in printed and "diffeditor:steps=4" in printed
     results = json.loads((tmp_path / "results.json").read_text())
     assert len(results["cases"]) == 6
-    assert results["tables"][0]["seeds"] == [1000, 1001]
+    assert results["tables"][0]["seeds"] == [2000, 2001]
     assert (tmp_path / "report.html").is_file()
     assert main(words("worlds", judged_folder, tmp_path, *asked, "--report-only")) == 0
     assert capsys.readouterr().out == printed
