@@ -3,9 +3,11 @@
 from typing import Any
 
 import gradio as gr
+from starlette.middleware import Middleware
 
 from diffeditor.errors import InvalidSetting
 from ui import examples, look, text
+from ui.canvas.leaving import AsksBeforeLeaving
 from ui.files import MAX_UPLOAD
 from ui.layout import build_page
 from ui.models import Models
@@ -39,6 +41,7 @@ def launch(
             theme=look.theme(),
             css=look.css(),
             footer_links=["api", "settings"],
+            app_kwargs={"middleware": [Middleware(AsksBeforeLeaving)]},
             **kwargs,
         )
     except OSError as error:

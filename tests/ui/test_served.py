@@ -249,3 +249,10 @@ def test_nobody_is_told_that_the_page_runs(served: Served) -> None:
     config = httpx.get(f"{served[0]}config").json()
     assert config["analytics_enabled"] is False
     assert "https://" not in json.dumps([c["props"].get("value") for c in config["components"]])
+
+
+def test_the_page_asks_before_gradio_does(served: Served) -> None:
+    page = httpx.get(served[0])
+    asks = page.text.index("beforeunload")
+    assert asks < page.text.index("<script", page.text.index("<script") + 1)
+    assert "beforeunload" not in httpx.get(f"{served[0]}config").text

@@ -29,7 +29,7 @@ export function mount(gradio) {
   };
   for (const stage of Object.values(stages)) listen(board, stage, choose);
   listenToKeys(board, root, stages);
-  guard(board, root);
+  guard(root);
   root.addEventListener("paste", (event) => {
     const [file] = event.clipboardData.files;
     openPicture(board, board.active, file);
@@ -70,28 +70,21 @@ function listen(board, { side, element }, choose) {
   });
 }
 
-// Keeps what is on the canvas from being lost by a slip: the browser asks before it leaves the page,
-// and does not open in its place a file that was dropped beside a stage.
-function guard(board, root) {
+// Keeps the browser from opening a file that was dropped beside a stage in place of the page.
+function guard(root) {
   const away = new AbortController();
-  const on = (target, name, listener) =>
-    target.addEventListener(
+  const on = (name, listener) =>
+    document.addEventListener(
       name,
       (event) => (root.isConnected ? listener(event) : away.abort()),
-      { signal: away.signal, capture: name === "beforeunload" },
+      { signal: away.signal },
     );
-  // Gradio gives up its connection as soon as it is asked, also if the user then stays.
-  on(window, "beforeunload", (event) => {
-    if (!board.state.source && !board.state.reference) return;
-    event.preventDefault();
-    event.stopImmediatePropagation();
-  });
-  on(document, "dragover", (event) => {
+  on("dragover", (event) => {
     if (!bringsFile(event)) return;
     event.preventDefault();
     event.dataTransfer.dropEffect = "none";
   });
-  on(document, "drop", (event) => {
+  on("drop", (event) => {
     if (bringsFile(event)) event.preventDefault();
   });
 }

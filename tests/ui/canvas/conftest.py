@@ -8,12 +8,14 @@ import numpy as np
 import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Page, Route, expect
+from starlette.middleware import Middleware
 
 from tests.ui.canvas.demo import ball_mask, build, picture
 from tests.ui.canvas.driver import PATIENCE, Driver
 from tests.ui.watch import watched
 from ui.canvas import Patch
 from ui.canvas.bundle import MODULES, source
+from ui.canvas.leaving import AsksBeforeLeaving
 from ui.canvas.value import TOOLS, VERSION
 
 ORIGIN = "http://canvas.test"
@@ -61,6 +63,7 @@ def demo() -> Iterator[str]:
         quiet=True,
         prevent_thread_lock=True,
         theme=gr.themes.Default(font=["sans-serif"], font_mono=["monospace"]),
+        app_kwargs={"middleware": [Middleware(AsksBeforeLeaving)]},
     )
     yield page.local_url
     page.close()

@@ -295,7 +295,12 @@ def test_the_browser_asks_before_it_leaves_a_picture(driver: Driver) -> None:
     asked: list[str] = []
     driver.page.on("dialog", lambda dialog: (asked.append(dialog.type), dialog.dismiss()))
     driver.example()
-    driver.page.evaluate("() => { setTimeout(() => { location.href = 'about:blank'; }) }")
+    driver.page.evaluate(  # with an answer of Python under way
+        """() => {
+            document.querySelector("#arrows").click();
+            setTimeout(() => { location.href = "about:blank"; }, 60);
+        }"""
+    )
     driver.page.wait_for_timeout(1000)
     assert asked == ["beforeunload"]
     driver.press("arrows")  # who stays goes on
