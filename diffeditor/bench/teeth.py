@@ -14,13 +14,12 @@ import numpy as np
 
 from diffeditor.bench.columns import TRUTH
 from diffeditor.bench.landmarks import Finder, found
-from diffeditor.bench.options import add_common_arguments, check_from_one, write_json
+from diffeditor.bench.options import FIRST_SEED, add_common_arguments, check_from_one, write_json
 from diffeditor.bench.runner import Bench, Setup, run_bench
 from diffeditor.bench.statistics import Estimate, bootstrap
 from diffeditor.worlds.case_faces import FACE_KINDS
 
 KIND = "open the mouth"
-FIRST_SEED = 2000
 CASES = 50
 COLUMNS = (TRUTH, "no-edit", "diffeditor", "no-regional-sde")
 INNER_LIPS = slice(60, 68)

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from diffeditor.bench.columns import DEFAULT_COLUMNS, QUICK_COLUMNS
-from diffeditor.bench.options import add_common_arguments, check_from_one, write_json
+from diffeditor.bench.options import FIRST_SEED, add_common_arguments, check_from_one, write_json
 from diffeditor.bench.report import write_report
 from diffeditor.bench.runner import Bench, Setup, run_bench
 from diffeditor.bench.store import Record
@@ -14,7 +14,6 @@ from diffeditor.bench.tables import Table, as_markdown, as_text, table
 from diffeditor.errors import InvalidSetting
 from diffeditor.tasks import TASKS
 
-FIRST_SEED = 2000
 CASES = 100
 QUICK_CASES = 3
 
