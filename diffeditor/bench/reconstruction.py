@@ -50,11 +50,13 @@ class Way:
 
     windowed: the image prompt is shown to the sampling only in the steps of the default preset,
     as in an edit.
+    full: the image prompt has the scale 1, with which its encoder was trained.
     """
 
     caption: bool
     image: bool
     windowed: bool = False
+    full: bool = False
 
 
 WAYS: dict[str, Way] = {
@@ -63,12 +65,14 @@ WAYS: dict[str, Way] = {
     "image prompt": Way(caption=False, image=True),
     "nothing": Way(caption=False, image=False),
     "as in an edit": Way(caption=True, image=True, windowed=True),
+    "caption, image prompt 1": Way(caption=True, image=True, full=True),
 }
 
 WITHOUT = {
     "caption, image prompt": "caption",
     "image prompt": "nothing",
     "as in an edit": "caption",
+    "caption, image prompt 1": "caption",
 }
 """Way with an image prompt -> the same without, to which it is compared picture by picture."""
 
@@ -113,7 +117,8 @@ class Reconstructor:
         shown += [_shown(kind, "autoencoder", decoded, sources, decoded)]
         captions = [one.caption for one in renders]
         for name, way in WAYS.items():
-            z = self.back_and_forth(z_0, way, captions, pictures, self.prompt_scale(kind))
+            scale = 1.0 if way.full else self.prompt_scale(kind)
+            z = self.back_and_forth(z_0, way, captions, pictures, scale)
             shown += [_shown(kind, name, as_pictures(self.model.decode(z)), sources, decoded)]
         return [one for group in shown for one in group]
 
