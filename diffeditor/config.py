@@ -52,6 +52,8 @@ class Strengths:
     the noise of the step that is left [ours]; 0 runs them all.
     gradient_limit: the most that the editing gradient may be in a cell of the latents, as the root
     mean square over channels, in which the noise has 1 [ours]; 0 sets no limit.
+    guide_until: share of the steps at which the guidance ends, where the preset has the default's
+    windows [R 0.6; ours: a model's own].
     """
 
     guidance_scale: float
@@ -65,6 +67,7 @@ class Strengths:
     eta_out: float = 0.0
     sketch_until: float = 0.0
     gradient_limit: float = 0.0
+    guide_until: float = 0.6
 
     def updated(self, values: Mapping[str, float | None]) -> "Strengths":
         """These strengths with every value that is given and not None."""
@@ -77,6 +80,8 @@ MIN_RESOLUTION, MAX_RESOLUTION = 64, 4096
 """Pixels."""
 
 NOWHERE = StepWindow(stop=0.0)
+GUIDE = (StepWindow(stop=0.2), StepWindow(start=0.2, stop=0.6, every=2))
+"""Every step, then every second one [R]."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,10 +100,7 @@ class Preset:
     )
     crop: Literal["auto", "none"] = "auto"  # [ours] edit a part of a large picture from near
     detail: bool = True  # [ours] add the source's fine detail to what is carried over as it is
-    guide: tuple[StepWindow, ...] = (  # [R] every step, then every second one
-        StepWindow(stop=0.2),
-        StepWindow(start=0.2, stop=0.6, every=2),
-    )
+    guide: tuple[StepWindow, ...] = GUIDE
     regional_guidance: bool = True  # [P eq. 8] gradients split by region
     whole_cells: bool = False  # [R] True: places are rounded to cells; False keeps the fraction
     hold_outside: bool = True  # [ours] latents beyond the region follow the inversion; [R] False
@@ -127,6 +129,7 @@ class Preset:
     w_inpaint: float | None = field(default=None, metadata={"range": (0.0, 100.0)})
     sketch_until: float | None = field(default=None, metadata={"range": (0.0, 1.0)})
     gradient_limit: float | None = field(default=None, metadata={"range": (0.0, 100.0)})
+    guide_until: float | None = field(default=None, metadata={"range": (0.0, 1.0)})
 
     def __post_init__(self) -> None:
         _check_choice("travel_by", self.travel_by, ("inversion", "noise"))
@@ -145,8 +148,12 @@ class Preset:
         """The strengths in force: the task's own, then the model's, then this preset's."""
         return task.updated(model).updated({name: getattr(self, name) for name in STRENGTHS})
 
-    def guides(self, i: int) -> bool:
-        return any((i, self.steps) in window for window in self.guide)
+    def guides(self, i: int, until: float = Strengths.guide_until) -> bool:
+        """Whether step i has an editing gradient. until: the `guide_until` of the strengths."""
+        windows = self.guide
+        if windows == GUIDE:
+            windows = (GUIDE[0], replace(GUIDE[1], stop=until))
+        return any((i, self.steps) in window for window in windows)
 
     def rounds(self, i: int) -> int:
         return self.travel_rounds if (i, self.steps) in self.travel else 1

@@ -44,6 +44,20 @@ def guided(preset: Preset) -> list[int]:
     return [i for i in range(preset.steps) if preset.guides(i)]
 
 
+@pytest.mark.parametrize(
+    ("until", "last"), [(0.6, 28), (0.8, 38), (1.0, 48), (0.3, 14), (0.0, 9)]
+)
+def test_the_guidance_ends_where_the_strengths_say(until: float, last: int) -> None:
+    steps = [i for i in range(50) if PRESETS["diffeditor"].guides(i, until)]
+    assert steps == [*range(10), *range(10, last + 1, 2)]
+
+
+def test_windows_of_ones_own_end_where_they_say() -> None:
+    own = quick(guide=(StepWindow(stop=0.1),))
+    for preset in (own, PRESETS["dragondiffusion"]):
+        assert [preset.guides(i, 1.0) for i in range(50)] == [preset.guides(i) for i in range(50)]
+
+
 def travelled(preset: Preset) -> list[int]:
     return [i for i in range(preset.steps) if preset.rounds(i) > 1]
 
@@ -253,11 +267,11 @@ def test_strengths_come_from_task_then_model_then_preset() -> None:
 
 def test_the_table_of_the_release_is_the_tasks_own() -> None:
     table = {
-        "move": (4, 0.5, 4, 6, 0.2, 0.8, 0.4, 0.0, 0.1, 0.0, 0.0),
-        "drag": (4, 2, 4, 6, 0, 0.2, 0.4, 0.0, 0.1, 0.0, 0.0),
-        "face": (4, 3, 12, 0, 0, 0, 0.2, 0.2, 0.05, 0.0, 0.0),
-        "appearance": (5, 2, 3.5, 5, 0, 0, 0.4, 0.0, 0.1, 0.0, 0.0),
-        "paste": (4, 1.5, 4, 6, 0, 0, 0.4, 0.0, 0.1, 0.0, 0.0),
+        "move": (4, 0.5, 4, 6, 0.2, 0.8, 0.4, 0.0, 0.1, 0.0, 0.0, 0.6),
+        "drag": (4, 2, 4, 6, 0, 0.2, 0.4, 0.0, 0.1, 0.0, 0.0, 0.6),
+        "face": (4, 3, 12, 0, 0, 0, 0.2, 0.2, 0.05, 0.0, 0.0, 0.6),
+        "appearance": (5, 2, 3.5, 5, 0, 0, 0.4, 0.0, 0.1, 0.0, 0.0, 0.6),
+        "paste": (4, 1.5, 4, 6, 0, 0, 0.4, 0.0, 0.1, 0.0, 0.0, 0.6),
     }
     order = (
         "guidance_scale",
@@ -271,6 +285,7 @@ def test_the_table_of_the_release_is_the_tasks_own() -> None:
         "image_prompt_scale",
         "sketch_until",
         "gradient_limit",
+        "guide_until",
     )
     assert set(order) == set(STRENGTHS)
     ours = {n: tuple(getattr(t.strengths, key) for key in order) for n, t in TASKS.items()}

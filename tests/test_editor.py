@@ -143,6 +143,14 @@ def test_a_second_edit_of_a_picture_pays_for_no_inversion(tiny_model: StableDiff
     assert len(first["guidance_ratio"]) == 20
 
 
+@pytest.mark.parametrize(("until", "guided"), [(None, 4), (0.8, 5), (0.0, 2)])
+def test_an_edit_is_guided_as_long_as_asked(
+    until: float | None, guided: int, tiny_editor: Editor
+) -> None:
+    preset = quick(steps=10, resolution=64, guide_until=until)
+    assert len(tiny_editor.edit(square(), preset).metadata["guidance_ratio"]) == guided
+
+
 def test_the_cache_gives_what_a_fresh_run_gives(tiny_model: StableDiffusion) -> None:
     editor, other = Editor(tiny_model), square(shift=(-8, 24))
     last(editor, square())

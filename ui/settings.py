@@ -52,6 +52,7 @@ LABELS: Mapping[str, str] = {
     "guidance_scale": "Pull of the prompt",
     "energy_scale": "Pull of the edit",
     "gradient_limit": "Most pull in one place",
+    "guide_until": "Guide until, unless windows are given",
     "eta_in": "Freedom inside the edit",
     "eta_out": "Freedom outside the edit",
     "image_prompt_scale": "Weight of the image prompt",
