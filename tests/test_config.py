@@ -44,9 +44,7 @@ def guided(preset: Preset) -> list[int]:
     return [i for i in range(preset.steps) if preset.guides(i)]
 
 
-@pytest.mark.parametrize(
-    ("until", "last"), [(0.6, 28), (0.8, 38), (1.0, 48), (0.3, 14), (0.0, 9)]
-)
+@pytest.mark.parametrize(("until", "last"), [(0.6, 28), (0.8, 38), (1.0, 48), (0.3, 14), (0.0, 9)])
 def test_the_guidance_ends_where_the_strengths_say(until: float, last: int) -> None:
     steps = [i for i in range(50) if PRESETS["diffeditor"].guides(i, until)]
     assert steps == [*range(10), *range(10, last + 1, 2)]
