@@ -122,19 +122,14 @@ class Job:
         return shown and self.strengths.image_prompt_scale > 0
 
     @property
-    def guided(self) -> list[bool]:
-        """Of each step from the first on, whether it has an editing gradient."""
-        until, steps = self.strengths.guide_until, range(self.first, self.preset.steps)
-        return [self.preset.guides(i, until) for i in steps]
-
-    @property
     def work(self) -> Work:
         """What of it takes memory."""
+        until, steps = self.strengths.guide_until, range(self.first, self.preset.steps)
         return Work(
             cells=self.grid.latent.area,
             pictures=len(self.task.pictures),
             bank_steps=len(self.bank_steps),
-            guided_steps=sum(self.guided),
+            guided_steps=sum(self.preset.guides(i, until) for i in steps),
         )
 
     def key(self, model: str, bank_halved: bool) -> bytes:

@@ -151,17 +151,14 @@ class Sampler:
     ) -> Sampled:
         """One step down from latents z (1, C, h, w) at level t."""
         eps = self.eps(z, level, now)
-        G = self.guidance(z, i, level) if self.guides(i) else None
+        guided = self.preset.guides(i, self.strengths.guide_until)
+        G = self.guidance(z, i, level) if guided else None
         return Sampled(
             step=i,
             z=self.held(regional_ddim_step(z, eps, level, guidance=G, sde=sde), i),
             x_0=predict_x0(z, eps, level.a_t),
             guidance_ratio=None if G is None else G.norm() / eps.norm(),
         )
-
-    def guides(self, i: int) -> bool:
-        """Whether step i has an editing gradient."""
-        return self.preset.guides(i, self.strengths.guide_until)
 
     def held(self, z: Tensor, i: int) -> Tensor:
         """Latents z (1, C, h, w) after step i, those beyond the edit as the inversion had them.
